@@ -1,0 +1,64 @@
+"""The errors a person can act on.
+
+    UserError                what went wrong and what to do about it; exit status 1
+    ├── FileError            a file or folder that cannot be read or written; names it
+    ├── SettingError         a setting with a value it cannot take; names the key
+    └── MachineError         this machine lacks something (display, library, device); exit status 3
+
+Everything else that is raised is a defect of the program and takes another road: it ends the run cleanly and shows a
+report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+
+class UserError(Exception):
+    """Expected trouble: one sentence what (`message`), one what to do (`hint`)."""
+
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class FileError(UserError):
+    """A file or folder that cannot be used; `path` is the one meant."""
+
+    def __init__(self, path: str | PathLike[str], message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.path = path
+
+
+class SettingError(UserError):
+    """A setting that cannot take the value given; `key` is its path, such as `training.epochs`."""
+
+    def __init__(self, key: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.key = key
+
+
+class MachineError(UserError):
+    """Something this machine does not have; the hint names the package to install or the other way to go."""
+
+    exit_status: ClassVar[int] = 3
+
+
+def nearest_hint(word: str, known: Iterable[str]) -> str:
+    """One sentence that names the nearest known word, or all of them where none is near."""
+    words = tuple(known)
+    nearest = get_close_matches(word, words, n=1, cutoff=0.5)
+    if nearest:
+        return f"Did you mean '{nearest[0]}'?"
+    return f"Known: {', '.join(words)}."

@@ -1,0 +1,104 @@
+"""Protocols: how stored grey levels become what a model sees and is scored on.
+
+A number is comparable only with numbers of the same protocol, so its name travels with every evaluated
+number. This module is imported before torch is; the functions below import it when they are called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vae_explorer.registry import Registry
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+BINARISATION_SEED = 20131220
+"""Seed of the one draw in which the test images of `dynamic` are binarised; stored with every result."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolRecord:
+    """One protocol; `is_likelihood` is False where its score is no log-likelihood of the data."""
+
+    name: str
+    title: str
+    summary: str
+    reference: str
+    is_likelihood: bool
+    bound_note: str
+
+
+PROTOCOLS: Registry[ProtocolRecord] = Registry("protocol")
+
+PROTOCOLS.add(
+    ProtocolRecord(
+        name="grey",
+        title="Grey levels",
+        summary="Grey levels between 0 and 1 go into the Bernoulli cross-entropy as they are.",
+        reference="The convention of the pytorch/examples VAE",
+        is_likelihood=False,
+        bound_note="A score, not a likelihood: the Bernoulli does not integrate to one over grey levels.",
+    )
+)
+PROTOCOLS.add(
+    ProtocolRecord(
+        name="dynamic",
+        title="Dynamic binarisation",
+        summary="Each pixel is drawn as 0 or 1 with its grey level as the probability, anew at every visit.",
+        reference="Burda, Grosse, Salakhutdinov: Importance Weighted Autoencoders, arXiv 1509.00519",
+        is_likelihood=True,
+        bound_note=f"Nats of binary images; test images are drawn once with seed {BINARISATION_SEED}.",
+    )
+)
+PROTOCOLS.add(
+    ProtocolRecord(
+        name="threshold",
+        title="Threshold",
+        summary="Each pixel is 1 where its grey level is above one half, else 0.",
+        reference="Common in tutorials; no published table uses it",
+        is_likelihood=True,
+        bound_note="Nats of binary images; easier than dynamic binarisation and comparable only with itself.",
+    )
+)
+
+
+def apply_protocol(name: str, images_BCHW: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """What the model sees: float32 of shape (B, C, H, W) in [0, 1], from uint8 images, on their device.
+
+    `generator` must live on that device; `dynamic` draws from it and the others ignore it. Raises UserError
+    for a name that is not registered.
+    """
+    import torch
+
+    match PROTOCOLS[name].name:
+        case "grey":
+            return images_BCHW.to(torch.float32).div_(255)
+        case "threshold":
+            return (images_BCHW > 127).to(torch.float32)
+        case _:
+            assert generator is not None, "the protocol 'dynamic' draws and needs a generator"
+            # With r uniform over 0..254, P(r < level) is exactly level / 255; five times faster than
+            # torch.bernoulli.
+            draw_BCHW = torch.randint(
+                0, 255, images_BCHW.shape, dtype=torch.uint8, device=images_BCHW.device, generator=generator
+            )
+            return (draw_BCHW < images_BCHW).to(torch.float32)
+
+
+def fixed_binarisation(images_NCHW: Tensor, seed: int = BINARISATION_SEED) -> Tensor:
+    """The one binarisation on which `dynamic` is scored: float32 of 0 and 1, shape (N, C, H, W), on the
+    images' device.
+
+    `images_NCHW` are the uint8 images of a whole split in its order: the draw runs through them from the
+    first on, so the first n of a split get the same bits whether or not the rest is there.
+    """
+    import numpy as np
+    import torch
+
+    # numpy promises that the stream of RandomState never changes, so results stay comparable over versions
+    # and devices.
+    draw = np.random.RandomState(seed).randint(0, 255, size=tuple(images_NCHW.shape), dtype=np.uint8)
+    return (torch.from_numpy(draw).to(images_NCHW.device) < images_NCHW).to(torch.float32)

@@ -1,0 +1,112 @@
+"""What holds for every model in the catalogue."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from vae_explorer.config import check, from_table, settings_of, to_table
+from vae_explorer.models.building import build_model
+from vae_explorer.models.catalogue import MODELS, ModelRecord
+from vae_explorer.models.interface import Batch, LatentModel
+from vae_explorer.models.snapshot import take_snapshot
+
+SHAPE = (1, 8, 8)
+
+
+def small_config(record: ModelRecord):
+    config = record.config_type()
+    if "hidden_widths" in {item.name for item in settings_of(record.config_type)}:
+        config = dataclasses.replace(config, hidden_widths=(16,))
+    return config
+
+
+def build(record: ModelRecord) -> LatentModel:
+    torch.manual_seed(0)
+    return build_model(record.name, small_config(record), SHAPE, 3)
+
+
+def a_batch(num: int = 12) -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    x_BCHW = torch.rand(num, *SHAPE, generator=generator)
+    return Batch(x_BCHW, torch.arange(num), torch.arange(num) % 3)
+
+
+@pytest.fixture(params=list(MODELS), ids=lambda record: record.name)
+def record(request: pytest.FixtureRequest) -> ModelRecord:
+    return request.param
+
+
+def test_the_record_says_everything(record: ModelRecord) -> None:
+    assert record.title
+    assert record.summary.endswith(".")
+    assert record.reference
+    assert record.terms
+    assert all(term.unit for term in record.terms)
+    assert all(item.help.endswith(".") for item in settings_of(record.config_type))
+
+
+def test_the_default_configuration_is_valid_and_survives_a_table(record: ModelRecord) -> None:
+    config = record.config_type()
+    check(config, "model")
+    assert from_table(record.config_type, to_table(config), "model", "run.toml") == config
+
+
+def test_objective_is_finite_and_reports_the_records_terms(record: ModelRecord) -> None:
+    model, batch = build(record), a_batch()
+    objective = model.objective(batch, torch.tensor(1.0), torch.Generator().manual_seed(0))
+    assert torch.isfinite(objective.loss)
+    assert set(objective.terms) == {term.name for term in record.terms}
+    if record.has_codes:
+        assert objective.codes_BD is not None
+        assert objective.codes_BD.shape == (12, model.latent_space.dimensions)
+        assert not objective.codes_BD.requires_grad
+
+
+def test_encode_and_decode_have_the_stated_shapes(record: ModelRecord) -> None:
+    model, batch = build(record), a_batch()
+    posterior = model.encode(batch.x_BCHW, batch.label_B)
+    decoded = model.decode(posterior.mean, batch.label_B)
+    assert decoded.mean_BCHW.shape == batch.x_BCHW.shape
+    assert decoded.mean_BCHW.min() >= 0
+    assert decoded.mean_BCHW.max() <= 1
+    if record.has_likelihood:
+        assert decoded.log_prob(batch.x_BCHW).shape == (12,)
+    if record.has_prior:
+        z = model.sample_prior(5, torch.Generator().manual_seed(0))
+        assert model.log_prior(z).shape == (5,)
+    else:
+        with pytest.raises(TypeError, match="no prior"):
+            model.sample_prior(5, None)
+
+
+def test_a_few_steps_lower_the_loss(record: ModelRecord) -> None:
+    model, batch = build(record), a_batch()
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    losses = []
+    for _ in range(30):
+        objective = model.objective(batch, torch.tensor(1.0), torch.Generator().manual_seed(0))
+        optimiser.zero_grad()
+        objective.loss.backward()
+        optimiser.step()
+        losses.append(objective.loss.item())
+    assert losses[-1] < losses[0]
+
+
+def test_a_snapshot_is_a_copy_that_rebuilds_the_same_outputs(record: ModelRecord) -> None:
+    model, batch = build(record), a_batch()
+    snapshot = take_snapshot(
+        model, None, run_name="r", model_name=record.name, model_config=small_config(record), image_shape=SHAPE,
+        num_classes=3, step=1, images_seen=12, beta=1.0,
+    )  # fmt: skip
+    with torch.no_grad():
+        before = model.decode(model.encode(batch.x_BCHW, batch.label_B).mean, batch.label_B).mean_BCHW
+        for parameter in model.parameters():
+            parameter.add_(1.0)
+    other = build_model(record.name, snapshot.model_config, SHAPE, 3)
+    other.load_state_dict(dict(snapshot.weights))
+    with torch.no_grad():
+        after = other.decode(other.encode(batch.x_BCHW, batch.label_B).mean, batch.label_B).mean_BCHW
+    assert torch.equal(before, after)

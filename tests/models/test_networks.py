@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from vae_explorer.models.networks import full_precision, multilayer_perceptron
+
+
+def test_widths_and_activation_are_as_asked() -> None:
+    body = multilayer_perceptron((6, 5, 4, 3), "tanh")
+    assert [(m.in_features, m.out_features) for m in body if isinstance(m, nn.Linear)] == [(6, 5), (5, 4), (4, 3)]
+    assert [type(m).__name__ for m in body] == ["Linear", "Tanh", "Linear", "Tanh", "Linear"]
+
+
+def test_full_precision_lifts_only_bfloat16() -> None:
+    for given, found in (
+        (torch.bfloat16, torch.float32),
+        (torch.float32, torch.float32),
+        (torch.float64, torch.float64),
+    ):
+        assert full_precision(torch.ones(2, dtype=given)).dtype == found

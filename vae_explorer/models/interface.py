@@ -1,0 +1,132 @@
+"""What every latent-variable model gives to the trainer, the explorer and the measures.
+
+Legend of shapes: B batch, N items, C channels, H height, W width, D latent dimensions, S importance samples, K codes or
+classes, L levels. Pictures are float in [0, 1]; log-probabilities and divergences are in nats, summed over pixels and
+latents, one number an image.
+
+The latents `z` of a model are what its `LatentSpace` says: one tensor (a point of R^d, a grid of code indices, a
+sequence of points) or, for a hierarchy, a tuple of them from the top level down.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from torch import nn
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Latents: TypeAlias = "Tensor | tuple[Tensor, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class LatentSpace:
+    """Where the latents live: R^d, a grid of codes, a sequence, or levels of these.
+
+    `shape` is that of one item's latents: (d,) for `euclidean`, (rows, columns) for `codes`, (length, d) for
+    `sequence`, () for `hierarchy`, whose `levels` say the rest from the top down. `num_codes` is the size of a
+    codebook.
+    """
+
+    kind: Literal["euclidean", "codes", "sequence", "hierarchy"]
+    shape: tuple[int, ...] = ()
+    num_codes: int = 0
+    levels: tuple[LatentSpace, ...] = ()
+
+    @property
+    def dimensions(self) -> int:
+        """Number of coordinates of a point of R^d; 0 where the space is of another kind."""
+        return self.shape[0] if self.kind == "euclidean" else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch on the device: pictures under the run's protocol, item ids, and labels where the data set has them."""
+
+    x_BCHW: Tensor
+    index_B: Tensor
+    label_B: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What one step minimises and what it reports.
+
+    `loss` and `terms` are 0-d tensors averaged over the batch; `terms` has the names of the record's terms and never
+    contains beta. `kl_D` is the KL per latent dimension and `codes_BD` the posterior means, both detached, where the
+    model has them.
+    """
+
+    loss: Tensor
+    terms: Mapping[str, Tensor]
+    kl_D: Tensor | None = None
+    codes_BD: Tensor | None = field(default=None)
+
+
+class Posterior(Protocol):
+    """q(z|x) of a batch."""
+
+    @property
+    def mean(self) -> Latents:
+        """The centre of q, which the map shows."""
+
+    def sample(self, generator: torch.Generator | None) -> Latents:
+        """One reparameterised draw an image."""
+
+    def log_prob(self, z: Any, /) -> Tensor:
+        """log q(z|x), shape (B,), of latents of the model's own kind."""
+
+    def kl(self) -> Tensor:
+        """KL(q(z|x) || p(z)), shape (B,)."""
+
+
+class Decoded(Protocol):
+    """What a latent point looks like. A plain autoencoder gives no more than this."""
+
+    @property
+    def mean_BCHW(self) -> Tensor:
+        """Pictures in [0, 1]."""
+
+
+class Likelihood(Decoded, Protocol):
+    """p(x|z) of a batch of latents."""
+
+    def log_prob(self, x_BCHW: Tensor, /) -> Tensor:
+        """log p(x|z), shape (B,)."""
+
+    def sample(self, generator: torch.Generator | None) -> Tensor:
+        """A draw of pictures, (B, C, H, W) in [0, 1]."""
+
+
+class LatentModel(nn.Module, ABC):
+    """A model that the trainer can train and the map can decode.
+
+    `condition` is whatever the model is conditioned on (labels, a given part of the image), and None for most.
+    """
+
+    latent_space: LatentSpace
+
+    @abstractmethod
+    def objective(self, batch: Batch, beta: Tensor, generator: torch.Generator | None) -> Objective:
+        """The loss and the terms of one step; `beta` is a 0-d tensor so that a captured step can follow it."""
+
+    @abstractmethod
+    def encode(self, x_BCHW: Tensor, condition: Tensor | None = None) -> Posterior:
+        """q(z|x)."""
+
+    @abstractmethod
+    def decode(self, z: Latents, condition: Tensor | None = None) -> Decoded:
+        """p(x|z) where the record says `has_likelihood`, else a picture."""
+
+    def log_prior(self, z: Latents) -> Tensor:
+        """log p(z), shape (B,), where the record says `has_prior`."""
+        raise TypeError(f"{type(self).__name__} has no prior")
+
+    def sample_prior(self, num: int, generator: torch.Generator | None) -> Latents:
+        """Draws from p(z) on the generator's device, where the record says `has_prior`."""
+        raise TypeError(f"{type(self).__name__} has no prior")

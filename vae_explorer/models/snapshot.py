@@ -1,0 +1,66 @@
+"""Snapshots: weights to look at, in memory, stamped, never mutated.
+
+Live weights belong to the training thread. A snapshot clones them on their device; whoever looks copies it into a
+network of its own (`latent.explorer`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vae_explorer.models.interface import LatentModel
+
+_stamps = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Snapshot:
+    """One look at a model in training.
+
+    `codes_ND` holds the posterior mean of every item of the training source by item id (float32, on the device), as
+    of the item's last visit; None for a model without codes. `stamp` grows with every snapshot taken in this process.
+    """
+
+    run_name: str
+    model_name: str
+    model_config: Any
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    step: int
+    images_seen: int
+    beta: float
+    weights: Mapping[str, Tensor]
+    codes_ND: Tensor | None
+    stamp: int
+
+
+def take_snapshot(
+    model: LatentModel,
+    codes_ND: Tensor | None,
+    *,
+    run_name: str,
+    model_name: str,
+    model_config: Any,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    step: int,
+    images_seen: int,
+    beta: float,
+) -> Snapshot:
+    """Clone weights, buffers and codes; called by the thread that owns them, between two steps."""
+    with torch.no_grad():
+        weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        codes = None if codes_ND is None else codes_ND.clone()
+    return Snapshot(
+        run_name=run_name, model_name=model_name, model_config=model_config, image_shape=image_shape,
+        num_classes=num_classes, step=step, images_seen=images_seen, beta=beta, weights=weights, codes_ND=codes,
+        stamp=next(_stamps),
+    )  # fmt: skip

@@ -1,0 +1,36 @@
+"""Settings of the variational autoencoder; free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vae_explorer.config import setting
+
+ACTIVATIONS = ("relu", "tanh", "gelu", "silu", "leaky_relu", "softplus")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VAEConfig:
+    """The VAE of Kingma & Welling with MLP bodies; the decoder mirrors the encoder."""
+
+    latent_dimensions: int = setting(
+        2, label="Latent dimensions", minimum=1, maximum=512, formula="z ∈ R^d",
+        help="Size of the latent space. With 2 the map shows all of it; with more it shows a plane through it.",
+    )  # fmt: skip
+    hidden_widths: tuple[int, ...] = setting(
+        (512, 256, 128), label="Hidden widths", minimum=1, maximum=8192,
+        help="Units of the encoder's hidden layers, from the image inwards; the decoder uses them in reverse.",
+    )  # fmt: skip
+    activation: str = setting(
+        "relu", label="Activation", choices=ACTIVATIONS, help="The nonlinearity after every hidden layer."
+    )
+    beta: float = setting(
+        1.0, label="Beta", minimum=0.0, maximum=1000.0, live=True, logarithmic=True,
+        formula="loss = −E_q[log p(x|z)] + β · KL(q(z|x) ‖ p(z))",
+        help="Weight of the KL term. At 1 the loss is the negative ELBO; reported bounds are always those at 1.",
+    )  # fmt: skip
+    beta_warmup_images: int = setting(
+        0, label="Beta warm-up", unit="images", minimum=0, maximum=1_000_000_000, advanced=True,
+        formula="β(t) = β · min(1, t / warm-up)",
+        help="Beta rises linearly from 0 over this many images, which keeps latent dimensions from collapsing early.",
+    )  # fmt: skip

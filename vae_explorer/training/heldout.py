@@ -1,0 +1,84 @@
+"""Measuring on held-out images during training, and encoding items for the map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from vae_explorer.datasets.protocols import apply_protocol
+from vae_explorer.models.interface import Batch
+from vae_explorer.training.hardware import generator_for
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vae_explorer.training.step import TrainingStep
+
+CHUNK = 1000
+ACTIVE_VARIANCE = 0.01
+"""A latent dimension is active where its posterior mean varies more than this over images (Burda et al.,
+1509.00519)."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldoutTerms:
+    """Averages over the held-out images, in nats per image."""
+
+    terms: dict[str, float]
+    kl_D: Tensor | None  # on the CPU
+    active_units: int | None
+
+
+def measure_heldout(step: TrainingStep, index_N: Tensor, seed: int) -> HeldoutTerms:
+    """The model's terms on the items of these ids, always under the same noise, so that the curve shows the model
+    alone.
+
+    Also refreshes these items' codes. Sums are kept in float64.
+    """
+    device = step.device
+    noise, data_noise = generator_for(device, seed), generator_for(device, seed + 1)
+    sums: dict[str, Tensor] = {}
+    kl_sum: Tensor | None = None
+    codes = []
+    step.model.eval()
+    with torch.inference_mode(), step.autocast():
+        for index_B in index_N.split(CHUNK):
+            x_BCHW = apply_protocol(step.protocol, step.dataset.images.gather(index_B), data_noise)
+            label_B = None if step.dataset.labels_N is None else step.dataset.labels_N[index_B]
+            found = step.model.objective(Batch(x_BCHW, index_B, label_B), step.beta, noise)
+            for name in step.term_names:
+                total = found.terms[name].double() * len(index_B)
+                sums[name] = sums[name] + total if name in sums else total
+            if found.kl_D is not None:
+                total = found.kl_D.double() * len(index_B)
+                kl_sum = total if kl_sum is None else kl_sum + total
+            if found.codes_BD is not None:
+                codes.append(found.codes_BD.float())
+    step.model.train()
+    active = None
+    if codes:
+        codes_ND = torch.cat(codes)
+        active = int((codes_ND.var(0) > ACTIVE_VARIANCE).sum()) if len(codes_ND) > 1 else 0
+        if step.codes_ND is not None:
+            step.codes_ND.index_copy_(0, index_N, codes_ND)
+    num = len(index_N)
+    kl_D = None if kl_sum is None else (kl_sum / num).float().cpu()
+    return HeldoutTerms({name: float(total) / num for name, total in sums.items()}, kl_D, active)
+
+
+def encode_items(step: TrainingStep, seed: int) -> None:
+    """Fill `step.codes_ND` with the posterior means of every item of the training source."""
+    if step.codes_ND is None:
+        return
+    data_noise = generator_for(step.device, seed)
+    step.model.eval()
+    with torch.inference_mode(), step.autocast():
+        for index_B in torch.arange(len(step.codes_ND), device=step.device).split(CHUNK):
+            x_BCHW = apply_protocol(step.protocol, step.dataset.images.gather(index_B), data_noise)
+            label_B = None if step.dataset.labels_N is None else step.dataset.labels_N[index_B]
+            mean = step.model.encode(x_BCHW, label_B).mean
+            assert isinstance(mean, torch.Tensor)
+            step.codes_ND[index_B] = mean.float()
+    step.model.train()

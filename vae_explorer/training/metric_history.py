@@ -1,0 +1,92 @@
+"""The curves of a run in memory: growing numpy columns that double when full. Free of torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from vae_explorer.training.events import MetricsChunk, Validated
+
+Axis = Literal["images_seen", "step", "seconds"]
+
+
+class _Columns:
+    """Equally long float64 columns; a column that appears late is NaN before."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, np.ndarray] = {}
+        self._capacity = 1024
+        self.length = 0
+
+    def extend(self, rows: dict[str, np.ndarray | float], num: int) -> None:
+        while self.length + num > self._capacity:
+            self._capacity *= 2
+        for name in rows:
+            if name not in self._arrays:
+                self._arrays[name] = np.full(self._capacity, np.nan)
+        for name, array in self._arrays.items():
+            if len(array) < self._capacity:
+                grown = np.full(self._capacity, np.nan)
+                grown[: self.length] = array[: self.length]
+                self._arrays[name] = grown
+        for name, values in rows.items():
+            self._arrays[name][self.length : self.length + num] = values
+        self.length += num
+
+    def column(self, name: str) -> np.ndarray:
+        if name not in self._arrays:
+            return np.full(self.length, np.nan)
+        return self._arrays[name][: self.length]
+
+
+class MetricHistory:
+    """One row a training step and one a held-out measurement; columns are read as views."""
+
+    def __init__(self) -> None:
+        self._train = _Columns()
+        self._heldout = _Columns()
+        self._last_images = 0
+        self._last_seconds = 0.0
+
+    def __len__(self) -> int:
+        return self._train.length
+
+    @property
+    def num_heldout(self) -> int:
+        """How many held-out measurements there are."""
+        return self._heldout.length
+
+    def append_chunk(self, chunk: MetricsChunk) -> None:
+        """Add the steps of a chunk; images and seconds within it are interpolated."""
+        num = len(chunk.steps)
+        if num == 0:
+            return
+        share = np.arange(1, num + 1) / num
+        rows: dict[str, np.ndarray | float] = {
+            "step": chunk.steps,
+            "images_seen": self._last_images + share * (chunk.images_seen - self._last_images),
+            "seconds": self._last_seconds + share * (chunk.seconds - self._last_seconds),
+            "images_per_second": chunk.images_per_second,
+        }
+        rows.update({name: chunk.values[:, i] for i, name in enumerate(chunk.columns)})
+        self._train.extend(rows, num)
+        self._last_images, self._last_seconds = chunk.images_seen, chunk.seconds
+
+    def append_validation(self, validated: Validated) -> None:
+        """Add a held-out measurement."""
+        place = {"step": validated.step, "images_seen": validated.images_seen, "seconds": validated.seconds}
+        self._heldout.extend({**place, **validated.terms}, 1)
+
+    def train(self, column: str) -> np.ndarray:
+        """A column of the training steps; NaN where it is not known. A view: copy it to keep it."""
+        return self._train.column(column)
+
+    def heldout(self, column: str) -> np.ndarray:
+        """A column of the held-out measurements. A view: copy it to keep it."""
+        return self._heldout.column(column)
+
+    def axis(self, name: Axis, split: Literal["train", "heldout"]) -> np.ndarray:
+        """The x-values of a split."""
+        return self.train(name) if split == "train" else self.heldout(name)

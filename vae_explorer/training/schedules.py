@@ -1,0 +1,17 @@
+"""Schedules of the learning rate and of beta, as factors of the value asked for."""
+
+from __future__ import annotations
+
+import math
+
+
+def learning_rate_factor(schedule: str, images_seen: int, total_images: int) -> float:
+    """The factor in [0, 1] after `images_seen` of `total_images`; `schedule` is `constant` or `cosine`."""
+    if schedule == "constant":
+        return 1.0
+    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, images_seen / total_images)))
+
+
+def warmup_factor(images_seen: int, warmup_images: int) -> float:
+    """Linear from 0 to 1 over `warmup_images`; 1 where there is no warm-up."""
+    return min(1.0, images_seen / warmup_images) if warmup_images > 0 else 1.0

@@ -1,0 +1,191 @@
+"""One training step: gather, objective, backward, Adam, and one row of numbers that stays on the device.
+
+Nothing here waits for the device: whether a step was finite is decided there, and the row is read with the others of
+its chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+
+from vae_explorer.datasets.protocols import apply_protocol
+from vae_explorer.models.interface import Batch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vae_explorer.datasets.image_dataset import ImageDataset
+    from vae_explorer.models.interface import LatentModel
+
+OWN_COLUMNS = ("beta", "learning_rate", "gradient_norm", "skipped")
+"""What a row holds after the model's terms; `skipped` is 1 where the step was not finite and changed nothing."""
+
+WARMUP_STEPS = 3
+"""Steps before capture, which CUDA graphs need so that every lazy allocation has happened."""
+
+
+class TrainingStep:
+    """Eager step on any device.
+
+    `learning_rate` and `beta` are 0-d tensors on the device that the loop fills before each step.
+    """
+
+    def __init__(
+        self,
+        model: LatentModel,
+        dataset: ImageDataset,
+        *,
+        protocol: str,
+        term_names: tuple[str, ...],
+        precision: torch.dtype,
+        gradient_clip_norm: float,
+        noise: torch.Generator,
+        data_noise: torch.Generator,
+        codes_ND: Tensor | None,
+    ) -> None:
+        self.device = next(model.parameters()).device
+        self.model = model
+        self.dataset = dataset
+        self.protocol = protocol
+        self.term_names = term_names
+        self.precision = precision
+        self.gradient_clip_norm = gradient_clip_norm
+        self.noise = noise
+        self.data_noise = data_noise
+        self.codes_ND = codes_ND
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.learning_rate = torch.zeros((), device=self.device)
+        self.beta = torch.ones((), device=self.device)
+        self.optimiser = make_optimiser(self.parameters, self.learning_rate)
+        self.kl_D: Tensor | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of a row's numbers."""
+        return self.term_names + OWN_COLUMNS
+
+    def __call__(self, index_B: Tensor) -> Tensor:
+        """Train on the items of these ids; returns the row, float32 (columns,), on the device."""
+        x_BCHW = apply_protocol(self.protocol, self.dataset.images.gather(index_B), self.data_noise)
+        labels = self.dataset.labels_N
+        label_B = None if labels is None else labels[index_B]
+        with self.autocast():
+            objective = self.model.objective(Batch(x_BCHW, index_B, label_B), self.beta, self.noise)
+        for parameter in self.parameters:
+            parameter.grad = None
+        objective.loss.backward()
+        with torch.no_grad():
+            norm = self._gradient_norm()
+            skipped = 1.0 - torch.isfinite(norm + objective.loss.detach()).float()
+            self._shorten_gradients(norm)
+            # The fused Adam reads `found_inf` on the device and leaves weights, moments and count alone where it is
+            # 1: the door that torch's own gradient scaler uses, and the only one that skips a step without waiting
+            # for the device.
+            self.optimiser.found_inf = skipped  # type: ignore[attr-defined]
+            self.optimiser.step()
+            if self.codes_ND is not None and objective.codes_BD is not None:
+                self._keep_codes(self.codes_ND, index_B, objective.codes_BD, skipped)
+            self.kl_D = objective.kl_D
+            terms = [objective.terms[name].float() for name in self.term_names]
+            return torch.stack([*terms, self.beta, self.learning_rate, norm, skipped])
+
+    def autocast(self) -> torch.autocast:
+        """Matrix products in the run's precision, everything else in float32."""
+        low = self.precision != torch.float32
+        return torch.autocast(self.device.type, dtype=self.precision if low else torch.bfloat16, enabled=low)
+
+    def _gradient_norm(self) -> Tensor:
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        return norm
+
+    def _shorten_gradients(self, norm: Tensor) -> None:
+        if self.gradient_clip_norm > 0:
+            factor = torch.clamp(self.gradient_clip_norm / (norm + 1e-6), max=1.0)
+            torch._foreach_mul_([p.grad for p in self.parameters if p.grad is not None], factor)
+
+    @staticmethod
+    def _keep_codes(codes_ND: Tensor, index_B: Tensor, codes_BD: Tensor, skipped: Tensor) -> None:
+        # The step has computed the codes of its batch anyway, so the map of all items is free. Those of a step that
+        # was not finite would tear the map's frame.
+        finite_BD = torch.nan_to_num(codes_BD, nan=0.0, posinf=0.0, neginf=0.0)
+        codes_ND.index_copy_(0, index_B, torch.where(skipped > 0, codes_ND.index_select(0, index_B), finite_BD))
+
+
+def make_optimiser(parameters: list[torch.nn.Parameter], learning_rate: Tensor) -> torch.optim.Adam:
+    """Fused Adam whose learning rate is a tensor on the device, so that a captured step can follow a schedule."""
+    on_cuda = learning_rate.device.type == "cuda"
+    return torch.optim.Adam(parameters, lr=learning_rate, fused=True, capturable=on_cuda)
+
+
+class CapturedStep:
+    """The same step recorded once as a CUDA graph and replayed: one launch instead of about a hundred.
+
+    Only whole batches are replayed; the shorter last one of an epoch runs eagerly.
+    """
+
+    def __init__(self, step: TrainingStep, batch_size: int) -> None:
+        self.step = step
+        self.batch_size = batch_size
+        self._index_B = torch.zeros(batch_size, dtype=torch.int64, device=step.device)
+        self._row: Tensor | None = None
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._eager_steps = 0
+
+    def __call__(self, index_B: Tensor) -> Tensor:
+        """As `TrainingStep.__call__`; the row is overwritten by the next call."""
+        if len(index_B) != self.batch_size:
+            return self.step(index_B)
+        if self._graph is None:
+            if self._eager_steps < WARMUP_STEPS:
+                self._eager_steps += 1
+                return self._on_side_stream(index_B)
+            self._capture()
+        self._index_B.copy_(index_B)
+        assert self._graph is not None
+        assert self._row is not None
+        self._graph.replay()
+        return self._row
+
+    def _on_side_stream(self, index_B: Tensor) -> Tensor:
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            row = self.step(index_B)
+        torch.cuda.current_stream().wait_stream(stream)
+        return row
+
+    def _capture(self) -> None:
+        graph = torch.cuda.CUDAGraph()
+        for generator in (self.step.noise, self.step.data_noise):
+            graph.register_generator_state(generator)
+        # Other threads (the explorer's) may use the device meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            self._row = self.step(self._index_B)
+        self._graph = graph
+
+
+def flat_optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The moments and counts as CPU tensors by `parameter number.name`, as a checkpoint keeps them."""
+    state = optimiser.state_dict()["state"]
+    return {
+        f"{number}.{name}": value.detach().to("cpu", copy=True)
+        for number, entries in state.items()
+        for name, value in entries.items()
+    }
+
+
+def load_flat_optimiser_state(optimiser: torch.optim.Optimizer, flat: Mapping[str, Tensor]) -> None:
+    """The inverse of `flat_optimiser_state`, in place; the parameters' order must be the same."""
+    restored = optimiser.state_dict()
+    entries: dict[int, dict[str, Tensor]] = {}
+    for key, value in flat.items():
+        number, name = key.split(".", 1)
+        entries.setdefault(int(number), {})[name] = value.clone()
+    learning_rates = [group["lr"] for group in optimiser.param_groups]
+    optimiser.load_state_dict({**restored, "state": entries})
+    for group, learning_rate in zip(optimiser.param_groups, learning_rates, strict=True):
+        group["lr"] = learning_rate  # loading copies the tensor that the loop fills

@@ -1,0 +1,251 @@
+"""The trainer: an iterator of events.
+
+    trainer = Trainer(config, dataset)
+    for event in trainer.run(control): ...
+
+Whoever pulls the iterator owns the thread it runs in. It never yields inside `no_grad`, `inference_mode` or
+`autocast`, since the mode would leak to the consumer.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import torch
+
+from vae_explorer.models.building import build_model
+from vae_explorer.models.catalogue import MODELS
+from vae_explorer.models.snapshot import Snapshot, take_snapshot
+from vae_explorer.training.batches import EpochOrder
+from vae_explorer.training.events import Event, SettingChanged, Started, TrainingState, Validated
+from vae_explorer.training.hardware import (
+    choose_device,
+    choose_num_threads,
+    choose_precision,
+    device_title,
+    generator_for,
+)
+from vae_explorer.training.heldout import encode_items, measure_heldout
+from vae_explorer.training.loop import TrainingLoop
+from vae_explorer.training.schedules import learning_rate_factor, warmup_factor
+from vae_explorer.training.step import (
+    CapturedStep,
+    TrainingStep,
+    flat_optimiser_state,
+    load_flat_optimiser_state,
+)
+
+if TYPE_CHECKING:
+    from vae_explorer.datasets.image_dataset import ImageDataset
+    from vae_explorer.models.interface import LatentModel
+    from vae_explorer.training.control import Control
+    from vae_explorer.training.run_config import RunConfig
+
+LIVE_PATHS = ("training.learning_rate", "model.beta")
+
+
+class Trainer:
+    """One training of one model on one data set.
+
+    Built and run in the same thread. `dataset` must lie on the device that `choose_device(config.training.device)`
+    gives. `spare_cores` are left to others where the number of threads is chosen here; a window spares one.
+    """
+
+    def __init__(self, config: RunConfig, dataset: ImageDataset, run_name: str = "", *, spare_cores: int = 0) -> None:
+        self._spare_cores = spare_cores
+        self.config = config
+        self.dataset = dataset
+        self.run_name = run_name
+        self.record = MODELS[config.model_name]
+        self.device = choose_device(config.training.device)
+        self.precision = choose_precision(config.training.precision, self.device)
+        seed = config.training.seed
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = build_model(config.model_name, config.model, dataset.image_shape, dataset.num_classes)
+        self.model = model.to(self.device)
+        dimensions = self.model.latent_space.dimensions
+        codes = (
+            torch.zeros(dataset.images.num_images, dimensions, device=self.device) if self.record.has_codes else None
+        )
+        self.step = self._make_step(self.model, codes)
+        self.order = EpochOrder(
+            dataset.train_index_N, config.training.batch_size, generator_for(self.device, _stream(seed, 1))
+        )
+        self.learning_rate = config.training.learning_rate
+        self.beta: float = getattr(config.model, "beta", 1.0)
+        self.num_steps = 0
+        self.images_seen = 0
+        self.seconds = 0.0
+        self.last_validation: dict[str, float] = {}
+
+    def _make_step(self, model: LatentModel, codes: torch.Tensor | None) -> TrainingStep:
+        seed = self.config.training.seed
+        return TrainingStep(
+            model,
+            self.dataset,
+            protocol=self.config.data.protocol,
+            term_names=tuple(term.name for term in self.record.terms),
+            precision=self.precision,
+            gradient_clip_norm=self.config.training.gradient_clip_norm,
+            noise=generator_for(self.device, _stream(seed, 2)),
+            data_noise=generator_for(self.device, _stream(seed, 3)),
+            codes_ND=codes,
+        )
+
+    @property
+    def total_images(self) -> int:
+        """Images that the whole run will see."""
+        return self.config.training.epochs * len(self.dataset.train_index_N)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every epoch has been trained."""
+        return self.images_seen >= self.total_images
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the training images so far."""
+        return self.images_seen / len(self.dataset.train_index_N)
+
+    def untrained_snapshot(self) -> Snapshot:
+        """The model as it stands with the codes of every item; for the map before training starts."""
+        encode_items(self.step, _stream(self.config.training.seed, 4))
+        return self.snapshot()
+
+    def run(self, control: Control) -> Iterator[Event]:
+        """Train until the epochs are done or `control` says stop; the last event is `Finished`."""
+        step = self._runnable_step()
+        yield self._started()
+        yield from TrainingLoop(self, control, step).run()
+
+    def _runnable_step(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        self._num_threads = choose_num_threads(
+            self.config.training.num_threads, self.device, self._spare_cores, self._trial_step
+        )
+        if self.device.type == "cuda":
+            return CapturedStep(self.step, self.config.training.batch_size)
+        return self.step
+
+    def _trial_step(self) -> Callable[[], object]:
+        step = self._make_step(copy.deepcopy(self.model), None)
+        index_B = self.dataset.train_index_N[: self.config.training.batch_size]
+        return lambda: step(index_B)
+
+    def _started(self) -> Started:
+        return Started(
+            config=self.config,
+            run_name=self.run_name,
+            device=str(self.device),
+            device_name=device_title(self.device),
+            precision=str(self.precision).removeprefix("torch."),
+            num_threads=self._num_threads,
+            num_parameters=sum(p.numel() for p in self.model.parameters()),
+            effective_beta=self.beta,
+            num_train=len(self.dataset.train_index_N),
+            num_heldout=len(self.dataset.heldout_index_N),
+            steps_per_epoch=self.order.steps_per_epoch,
+            total_steps=self.config.training.epochs * self.order.steps_per_epoch,
+            start_step=self.num_steps,
+        )
+
+    def fill_schedules(self) -> None:
+        """Write the learning rate and beta of the coming step where the step reads them."""
+        factor = learning_rate_factor(self.config.training.learning_rate_schedule, self.images_seen, self.total_images)
+        self.step.learning_rate.fill_(self.learning_rate * factor)
+        self.step.beta.fill_(self.effective_beta)
+
+    @property
+    def effective_beta(self) -> float:
+        """Beta of the coming step: the value asked for times its warm-up. The reductions add no factor (MODELS.md
+        5.2).
+        """
+        return self.beta * warmup_factor(self.images_seen, getattr(self.config.model, "beta_warmup_images", 0))
+
+    def change(self, path: str, value: float) -> SettingChanged:
+        """Set a live setting; returns the event that says so."""
+        assert path in LIVE_PATHS, f"{path} cannot be changed in a running training"
+        attribute = path.split(".")[1]
+        old = getattr(self, attribute)
+        setattr(self, attribute, value)
+        return SettingChanged(
+            path=path, old=old, new=value, step=self.num_steps, images_seen=self.images_seen, seconds=self.seconds
+        )
+
+    def snapshot(self) -> Snapshot:
+        """The model as it stands, with the codes of each item's last visit."""
+        return take_snapshot(
+            self.model,
+            self.step.codes_ND,
+            run_name=self.run_name,
+            model_name=self.config.model_name,
+            model_config=self.config.model,
+            image_shape=self.dataset.image_shape,
+            num_classes=self.dataset.num_classes,
+            step=self.num_steps,
+            images_seen=self.images_seen,
+            beta=self.effective_beta,
+        )
+
+    def validate(self) -> Validated:
+        """Measure on the held-out images."""
+        found = measure_heldout(self.step, self.dataset.heldout_index_N, _stream(self.config.training.seed, 5))
+        self.last_validation = found.terms
+        return Validated(
+            step=self.num_steps,
+            epoch=self.epoch,
+            images_seen=self.images_seen,
+            seconds=self.seconds,
+            terms=found.terms,
+            kl_D=None if found.kl_D is None else found.kl_D.numpy(),
+            active_units=found.active_units,
+            num_images=len(self.dataset.heldout_index_N),
+        )
+
+    def state(self) -> TrainingState | None:
+        """Everything needed to continue, copied to the CPU; None where a weight is not finite."""
+        with torch.no_grad():
+            model = {name: value.detach().to("cpu", copy=True) for name, value in self.model.state_dict().items()}
+            if not all(bool(torch.isfinite(value).all()) for value in model.values()):
+                return None
+            tensors = {
+                "permutation": self.order.permutation_N.to("cpu", copy=True),
+                "order_generator": self.order.generator.get_state(),
+                "noise_generator": self.step.noise.get_state(),
+                "data_noise_generator": self.step.data_noise.get_state(),
+            }
+            return TrainingState(
+                model=model,
+                optimiser=flat_optimiser_state(self.step.optimiser),
+                tensors=tensors,
+                progress={
+                    "step": self.num_steps,
+                    "epoch": self.epoch,
+                    "position": self.order.position,
+                    "images_seen": self.images_seen,
+                    "seconds": self.seconds,
+                    "learning_rate": self.learning_rate,
+                    "beta": self.beta,
+                },
+            )
+
+    def restore(self, state: TrainingState) -> None:
+        """Go back to a state taken from a trainer of the same configuration and data."""
+        self.model.load_state_dict(dict(state.model))
+        load_flat_optimiser_state(self.step.optimiser, state.optimiser)
+        self.order.permutation_N = state.tensors["permutation"].to(self.device)
+        self.order.generator.set_state(state.tensors["order_generator"])
+        self.step.noise.set_state(state.tensors["noise_generator"])
+        self.step.data_noise.set_state(state.tensors["data_noise_generator"])
+        progress = state.progress
+        self.num_steps, self.images_seen = int(progress["step"]), int(progress["images_seen"])
+        self.order.position = int(progress["position"])
+        self.seconds = float(progress["seconds"])
+        self.learning_rate, self.beta = float(progress["learning_rate"]), float(progress["beta"])
+
+
+def _stream(seed: int, number: int) -> int:
+    """A seed of its own for each purpose, so that drawing from one never shifts another."""
+    return (seed * 1_000_003 + number * 7_919) % (2**63 - 1)

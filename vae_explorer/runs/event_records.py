@@ -1,0 +1,138 @@
+"""Events as plain records: the lines of events.jsonl, of `train --json`, and the rows of metrics.csv."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from vae_explorer.training.events import (
+    Event,
+    Finished,
+    MetricsChunk,
+    Paused,
+    Resumed,
+    SettingChanged,
+    Started,
+    StepsSkipped,
+    Validated,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointWritten:
+    """A checkpoint is on the disk; the recorder gives it in place of the trainer's `CheckpointDue`."""
+
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFailed:
+    """Something could not be written. Training goes on and the recorder tries again."""
+
+    step: int
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRecovered:
+    """What could not be written before is on the disk now."""
+
+    step: int
+
+
+RecordedEvent: TypeAlias = Event | CheckpointWritten | RecordingFailed | RecordingRecovered
+
+METRICS_AFTER_TERMS = ("beta", "learning_rate", "images_per_second", "active_units", "gradient_norm")
+METRICS_BEFORE_TERMS = ("step", "epoch", "images_seen", "seconds", "split")
+_LAST_OF_CHUNK = ("beta", "learning_rate")  # settings: their newest value says more than their mean
+
+
+def chunk_values(chunk: MetricsChunk) -> dict[str, float]:
+    """One number a column: the mean over the chunk's finite steps, or for settings the last value."""
+    found = {}
+    for position, name in enumerate(chunk.columns):
+        column = chunk.values[:, position].astype(np.float64)
+        if name in _LAST_OF_CHUNK:
+            found[name] = float(column[-1]) if len(column) else math.nan
+        else:
+            finite = column[np.isfinite(column)]
+            found[name] = float(finite.mean()) if len(finite) else math.nan
+    return found
+
+
+def metrics_row(event: MetricsChunk | Validated) -> dict[str, float | int | str]:
+    """The row of metrics.csv for a report on the training or the held-out images."""
+    row: dict[str, float | int | str] = {
+        "step": event.step, "epoch": event.epoch, "images_seen": event.images_seen, "seconds": event.seconds,
+    }  # fmt: skip
+    if isinstance(event, MetricsChunk):
+        return row | {"split": "train", "images_per_second": event.images_per_second} | chunk_values(event)
+    active = {} if event.active_units is None else {"active_units": event.active_units}
+    return row | {"split": "heldout"} | dict(event.terms) | active
+
+
+def event_record(event: RecordedEvent) -> dict[str, Any] | None:
+    """The event as one JSON-able object with `event` and `step` first; None for what only a window can use.
+
+    Numbers that are not finite become null, since JSON has no word for them.
+    """
+    match event:
+        case Started():
+            record = {
+                "event": "started", "step": event.start_step, "run": event.run_name, "model": event.config.model_name,
+                "dataset": event.config.data.dataset, "protocol": event.config.data.protocol, "device": event.device,
+                "device_name": event.device_name, "precision": event.precision, "num_threads": event.num_threads,
+                "num_parameters": event.num_parameters, "effective_beta": event.effective_beta,
+                "num_train": event.num_train, "num_heldout": event.num_heldout,
+                "steps_per_epoch": event.steps_per_epoch, "total_steps": event.total_steps,
+            }  # fmt: skip
+        case MetricsChunk():
+            record = {"event": "metrics", **metrics_row(event)}
+        case Validated():
+            record = {"event": "validated", **metrics_row(event), "num_images": event.num_images}
+        case SettingChanged():
+            record = {
+                "event": "setting_changed", "step": event.step, "images_seen": event.images_seen,
+                "seconds": event.seconds, "path": event.path, "old": event.old, "new": event.new,
+            }  # fmt: skip
+        case StepsSkipped():
+            record = {
+                "event": "steps_skipped", "step": event.step, "skipped": event.skipped,
+                "skipped_in_all": event.skipped_in_all,
+            }  # fmt: skip
+        case Paused():
+            record = {"event": "paused", "step": event.step, "reason": event.reason, "hint": event.hint}
+        case Resumed():
+            record = {"event": "resumed", "step": event.step}
+        case CheckpointWritten():
+            record = {"event": "checkpoint_written", "step": event.step, "checkpoint": event.path.name}
+        case RecordingFailed():
+            record = {"event": "warning", "step": event.step, "message": event.message, "hint": event.hint}
+        case RecordingRecovered():
+            record = {"event": "recording_recovered", "step": event.step}
+        case Finished():
+            record = {
+                "event": "finished", "step": event.step, "epoch": event.epoch, "images_seen": event.images_seen,
+                "seconds": event.seconds, "images_per_second": event.images_per_second,
+                "validation": dict(event.validation), "reason": event.reason,
+            }  # fmt: skip
+        case _:
+            return None
+    return _finite(record)
+
+
+def _finite(record: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            plain[name] = _finite(value)
+        else:
+            plain[name] = None if isinstance(value, float) and not math.isfinite(value) else value
+    return plain

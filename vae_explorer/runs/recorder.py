@@ -1,0 +1,226 @@
+"""The recorder: wraps the trainer's events and writes the run folder inside the pull.
+
+A write that fails never ends a training: the recorder says so once, keeps what it could not write, and tries again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Generator, Iterator
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vae_explorer.errors import FileError
+from vae_explorer.models.catalogue import MODELS
+from vae_explorer.runs import files
+from vae_explorer.runs.checkpoint import is_finite, write_checkpoint
+from vae_explorer.runs.event_records import (
+    METRICS_AFTER_TERMS,
+    METRICS_BEFORE_TERMS,
+    CheckpointWritten,
+    RecordedEvent,
+    RecordingFailed,
+    RecordingRecovered,
+    event_record,
+    metrics_row,
+)
+from vae_explorer.training.events import (
+    CheckpointDue,
+    Event,
+    Finished,
+    MetricsChunk,
+    SnapshotTaken,
+    Started,
+    Validated,
+)
+
+if TYPE_CHECKING:
+    from vae_explorer.runs.run_directory import RunDirectory
+    from vae_explorer.training.events import TrainingState
+
+FIRST_RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 30.0
+
+
+def record(
+    events: Iterator[Event], run: RunDirectory, clock: Callable[[], float] = time.monotonic
+) -> Generator[RecordedEvent, None, None]:
+    """The same events, recorded as they pass; `CheckpointDue` comes out as `CheckpointWritten` or `RecordingFailed`.
+
+    Runs in whichever thread pulls. Close it (`contextlib.closing`) to end the training and release the folder; an
+    exception of the trainer is noted in events.jsonl and passes through. Raises FileError at the first pull where
+    another process writes in the folder.
+    """
+    recorder = _Recorder(run, clock)
+    with contextlib.ExitStack() as ending:
+        if isinstance(events, Generator):
+            ending.callback(events.close)
+        ending.enter_context(run.writing())
+        files.remove_leftovers(run.checkpoints_folder)
+        try:
+            for event in events:
+                yield from recorder.take(event)
+        except Exception as error:
+            recorder.note({"event": "error", "step": recorder.step, "message": f"{type(error).__name__}: {error}"})
+            recorder.write(at_once=True)
+            raise
+
+
+class _Recorder:
+    """What waits to be written, and when to try again."""
+
+    def __init__(self, run: RunDirectory, clock: Callable[[], float]) -> None:
+        self.run = run
+        self.clock = clock
+        self.step = 0
+        self._pending: dict[Path, list[str]] = {run.metrics_file: [], run.events_file: []}
+        self._pending_state: TrainingState | None = None
+        self._written: dict[str, object] = {}
+        self._environment: dict[str, object] | None = None
+        self._retry_at = 0.0
+        self._retry_seconds = FIRST_RETRY_SECONDS
+        self._failing = False
+        self._trouble = FileError(run.path, "")
+        terms = tuple(term.name for term in MODELS[run.config.model_name].terms)
+        self._columns = (*METRICS_BEFORE_TERMS, *terms, *METRICS_AFTER_TERMS)
+        if not run.metrics_file.exists():
+            self._pending[run.metrics_file].append(",".join(self._columns) + "\n")
+
+    def take(self, event: Event) -> Generator[RecordedEvent, None, None]:
+        """Record one event; gives it and what became of the writing, `Finished` always last."""
+        match event:
+            case SnapshotTaken():
+                yield event
+                return
+            case CheckpointDue():
+                yield from self._hold(event.state)
+            case MetricsChunk() | Validated():
+                self.step = event.step
+                self._add_row(event)
+            case Started():
+                self.step = event.start_step
+                self._environment = {
+                    "device": event.device, "device_name": event.device_name, "precision": event.precision,
+                    "num_threads": event.num_threads,
+                }  # fmt: skip
+                self.note(event_record(event))
+            case Finished():
+                self.step = event.step
+                yield from self._finish(event)
+                return
+            case _:
+                self.note(event_record(event))
+        outcome = self.write()
+        if not isinstance(event, CheckpointDue):
+            yield event
+        yield from outcome
+
+    def _finish(self, event: Finished) -> Generator[RecordedEvent, None, None]:
+        if event.state is not None:
+            yield from self._hold(event.state)
+        outcome = self._write_twice()
+        self.note(event_record(event))  # after the line of its checkpoint
+        outcome += self._write_twice()
+        if self._failing and not any(isinstance(item, RecordingFailed) for item in outcome):
+            outcome.append(RecordingFailed(self.step, self._trouble.message, self._trouble.hint))
+        yield from outcome
+        yield event
+
+    def _write_twice(self) -> list[RecordedEvent]:
+        """The last chance: what fails once may work the next moment."""
+        outcome = self.write(at_once=True)
+        return outcome + self.write(at_once=True) if self._failing else outcome
+
+    def note(self, line: dict[str, Any] | None) -> None:
+        """Add a line to events.jsonl at the next write."""
+        if line is not None:
+            stamped = line | {"time": datetime.now().astimezone().isoformat(timespec="milliseconds")}
+            self._pending[self.run.events_file].append(json.dumps(stamped, ensure_ascii=False) + "\n")
+
+    def write(self, at_once: bool = False) -> list[RecordedEvent]:
+        """Write what waits, unless the last failure is too fresh; says what came of it."""
+        if self._failing and not at_once and self.clock() < self._retry_at:
+            return []
+        outcome: list[RecordedEvent] = []
+        failures = [error for attempt in self._attempts(outcome) if (error := _failure_of(attempt)) is not None]
+        if failures:
+            self._trouble = failures[0]
+            self._retry_at = self.clock() + self._retry_seconds
+            self._retry_seconds = min(2 * self._retry_seconds, LONGEST_RETRY_SECONDS)
+            if not self._failing:
+                failed = RecordingFailed(self.step, self._trouble.message, f"Training goes on. {self._trouble.hint}")
+                outcome.append(failed)
+                self.note(event_record(failed))
+        elif self._failing:
+            outcome.append(RecordingRecovered(self.step))
+            self.note(event_record(outcome[-1]))
+            self._retry_seconds = FIRST_RETRY_SECONDS
+        self._failing = bool(failures)
+        return outcome
+
+    def _attempts(self, outcome: list[RecordedEvent]) -> Iterator[Callable[[], None]]:
+        """What waits, one write each, so that one file in trouble does not hold up the others."""
+
+        def write_environment() -> None:
+            if self._environment is not None:
+                self.run.write_environment(self._environment)
+                self._environment = None
+
+        def write_state() -> None:
+            if self._pending_state is not None:
+                path = write_checkpoint(self.run, self._pending_state)
+                self._written = _continues_alike(self._pending_state)
+                self._pending_state = None
+                outcome.append(CheckpointWritten(int(path.name), path))
+                self.note(event_record(outcome[-1]))
+
+        def append_lines(path: Path, lines: list[str]) -> None:
+            if lines:
+                files.append_text(path, "".join(lines))
+                lines.clear()
+
+        yield write_environment
+        yield write_state
+        for path, lines in self._pending.items():
+            yield partial(append_lines, path, lines)
+
+    def _hold(self, state: TrainingState) -> list[RecordedEvent]:
+        """Keep the newest state until it is written; one that is not finite never replaces a good one."""
+        if is_finite(state):
+            # At the end of a run the state is often the one that was just written.
+            if _continues_alike(state) != self._written:
+                self._pending_state = state
+            return []
+        failed = RecordingFailed(
+            self.step,
+            f"The weights of step {state.progress['step']} are not finite, so no checkpoint was written.",
+            "The last good checkpoint is kept; start again from it with a lower learning rate.",
+        )
+        self.note(event_record(failed))
+        return [failed]
+
+    def _add_row(self, event: MetricsChunk | Validated) -> None:
+        row = metrics_row(event)
+        cells = [_cell(row.get(name, "")) for name in self._columns]
+        self._pending[self.run.metrics_file].append(",".join(cells) + "\n")
+
+
+def _continues_alike(state: TrainingState) -> dict[str, object]:
+    """What two states share that a run would continue from in the same way."""
+    return {name: value for name, value in state.progress.items() if name != "seconds"}
+
+
+def _failure_of(attempt: Callable[[], None]) -> FileError | None:
+    try:
+        attempt()
+    except FileError as error:
+        return error
+    return None
+
+
+def _cell(value: float | int | str) -> str:
+    return f"{value:.7g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,259 @@
+"""The folder of a run: what it is called, what it holds, who may write in it. Free of torch.
+
+RUN/
+  run.toml       format version, name, environment and the complete resolved configuration
+  metrics.csv    events.jsonl    append-only (`recorder`)
+  checkpoints/   000123456/ ...  (`checkpoint`)
+  samples/       sample grids
+  writer.lock    host and process of the one who writes, while it does
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import socket
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+import tomli_w
+
+from vae_explorer import __version__
+from vae_explorer.config import read_toml
+from vae_explorer.errors import FileError, UserError
+from vae_explorer.runs import files
+from vae_explorer.training.run_config import run_config_from_table, run_config_to_table
+
+if TYPE_CHECKING:
+    from vae_explorer.training.run_config import RunConfig
+
+FORMAT_VERSION = 1
+CONFIG_FILE = "run.toml"
+METRICS_FILE = "metrics.csv"
+EVENTS_FILE = "events.jsonl"
+LOCK_FILE = "writer.lock"
+RUNS_VARIABLE = "VAE_EXPLORER_RUNS"
+
+_HEAD = ("format_version", "name", "created", "environment")
+_PACKAGES = ("torch", "numpy", "safetensors")
+_MAXIMUM_LOCK_BYTES = 4096
+_held: set[Path] = set()  # folders that this process writes in
+
+
+def default_parent() -> Path:
+    """Where new runs go: the folder named by VAE_EXPLORER_RUNS, else `runs` in the user's data folder."""
+    named = os.environ.get(RUNS_VARIABLE)
+    return Path(named) if named else Path(platformdirs.user_data_dir("vae-explorer", appauthor=False)) / "runs"
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """A run on disk and the configuration it was made with."""
+
+    path: Path
+    config: RunConfig
+
+    @classmethod
+    def create(cls, config: RunConfig, path: Path | None = None) -> RunDirectory:
+        """Make the folder of a new run and write its run.toml.
+
+        Without a path the run goes to `default_parent()` under a name of data set, model and time. Raises FileError
+        where the folder cannot be made or is not empty.
+        """
+        if path is None:
+            path = new_run_path(default_parent(), config)
+        path = path.expanduser().absolute()
+        _require_unused(path)
+        files.make_folder(path)
+        run = cls(path, config)
+        run.write_environment({})
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> RunDirectory:
+        """The run in that folder. Raises FileError where there is none, or one that this version cannot read."""
+        path = path.expanduser().absolute()
+        return cls(path, read_run_config(path / CONFIG_FILE))
+
+    @property
+    def name(self) -> str:
+        """The name shown for the run: its folder's."""
+        return self.path.name
+
+    @property
+    def metrics_file(self) -> Path:
+        """The CSV of metrics; not there before the first report."""
+        return self.path / METRICS_FILE
+
+    @property
+    def events_file(self) -> Path:
+        """The JSON lines of events; not there before the start."""
+        return self.path / EVENTS_FILE
+
+    @property
+    def checkpoints_folder(self) -> Path:
+        """Where the checkpoints are; not there before the first."""
+        return self.path / "checkpoints"
+
+    @property
+    def samples_folder(self) -> Path:
+        """Where sample grids of this run go by default; not there before the first."""
+        return self.path / "samples"
+
+    def checkpoints(self) -> tuple[Path, ...]:
+        """Folders of all checkpoints, oldest first."""
+        try:
+            found = [
+                entry for entry in self.checkpoints_folder.iterdir() if entry.name.isascii() and entry.name.isdigit()
+            ]
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise files.file_error(self.checkpoints_folder, error, "read") from error
+        return tuple(sorted(found, key=lambda folder: int(folder.name)))
+
+    def newest_checkpoint(self) -> Path | None:
+        """The folder of the newest checkpoint, or None before the first; not yet verified."""
+        return max(self.checkpoints(), key=lambda folder: int(folder.name), default=None)
+
+    def write_environment(self, device: Mapping[str, object]) -> None:
+        """Write run.toml, with what is known of the machine; `device` adds what the trainer chose. Raises FileError."""
+        table: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "name": self.name,
+            "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "environment": {
+                "vae_explorer": __version__,
+                "python": platform.python_version(),
+                "platform": platform.platform(),
+                "processor": platform.machine(),
+                "num_processors": os.cpu_count() or 1,
+                **{package: _version(package) for package in _PACKAGES},
+                **device,
+            },
+        }
+        files.write_text_atomic(self.path / CONFIG_FILE, tomli_w.dumps(table | run_config_to_table(self.config)))
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the one writer of this folder inside the `with`; raises FileError where another process is."""
+        lock = self.path / LOCK_FILE
+        holder = json.dumps({"host": socket.gethostname(), "pid": os.getpid()})
+        # The second attempt follows the removal of a lock whose process is gone.
+        if not files.create_exclusive(lock, holder):
+            self._remove_stale_lock(lock)
+            if not files.create_exclusive(lock, holder):
+                raise self._locked(lock, "another process")
+        _held.add(self.path)
+        try:
+            yield
+        finally:
+            _held.discard(self.path)
+            files.remove_file(lock)
+
+    def _remove_stale_lock(self, lock: Path) -> None:
+        try:
+            found = json.loads(files.read_bytes(lock, _MAXIMUM_LOCK_BYTES))
+            host, pid = str(found["host"]), int(found["pid"])
+        except FileError:
+            return  # it went away in between
+        except (ValueError, KeyError, TypeError):
+            raise self._locked(lock, "an unknown process") from None
+        if host != socket.gethostname():
+            raise self._locked(lock, f"process {pid} on {host}")
+        if _is_running(pid) and (pid != os.getpid() or self.path in _held):
+            raise self._locked(lock, f"process {pid} on this machine")
+        files.remove_file(lock)
+
+    def _locked(self, lock: Path, by: str) -> FileError:
+        return FileError(
+            self.path,
+            f"{self.path} is being written by {by}.",
+            f"Wait until that run ends, choose another folder, or delete {lock.name} if the process is gone.",
+        )
+
+
+def read_run_config(path: Path) -> RunConfig:
+    """The configuration in a run.toml; raises FileError or SettingError with the file and the reason."""
+    require_plain_file(path, "A run folder holds a run.toml; check the path, or choose a folder that training made.")
+    table = read_toml(path)
+    version = table.get("format_version")
+    if not isinstance(version, int) or version < 1:
+        raise FileError(path, f"{path} does not say its format version.", "It was not written by VAE Explorer.")
+    if version > FORMAT_VERSION:
+        raise FileError(
+            path,
+            f"{path} has format version {version}, which is newer than this program's {FORMAT_VERSION}.",
+            "Open it with a newer version of VAE Explorer.",
+        )
+    try:
+        return run_config_from_table({key: value for key, value in table.items() if key not in _HEAD}, str(path))
+    except FileError:
+        raise
+    except UserError as error:
+        raise FileError(path, f"{path} is not a valid configuration: {error.message}", error.hint) from error
+
+
+def require_plain_file(path: Path, hint: str) -> None:
+    """Raise FileError unless the path is a plain file: opening a pipe or a device would wait for ever."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise FileError(path, f"There is no file {path}.", hint) from None
+    except OSError as error:
+        raise files.file_error(path, error, "read") from error
+    if not stat.S_ISREG(mode):
+        raise FileError(path, f"{path} is not a plain file.", hint)
+
+
+def new_run_path(parent: Path, config: RunConfig) -> Path:
+    """A folder in `parent` that is not there yet, named by data set, model and time."""
+    stem = f"{config.data.dataset}-{config.model_name}-{datetime.now():%Y%m%d-%H%M%S}"
+    candidate, count = parent / stem, 1
+    while candidate.exists():
+        count += 1
+        candidate = parent / f"{stem}-{count}"
+    return candidate
+
+
+def _require_unused(path: Path) -> None:
+    hint = "Choose a new folder for this run, or an empty one."
+    try:
+        if not path.exists() and not path.is_symlink():
+            return
+        if not path.is_dir():
+            raise FileError(path, f"{path} is a file, not a folder.", hint)
+        if (path / CONFIG_FILE).exists():
+            raise FileError(path, f"{path} holds a run already.", hint)
+        if any(path.iterdir()):
+            raise FileError(path, f"{path} is not empty.", hint)
+    except OSError as error:
+        raise files.file_error(path, error, "read") from error
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _is_running(pid: int) -> bool:
+    if sys.platform == "win32":
+        return True  # signal 0 would end the process there; a person may delete the file
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

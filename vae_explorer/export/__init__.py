@@ -1,0 +1,1 @@
+"""Files for other programs: grids of pictures as PNG."""

@@ -1,0 +1,118 @@
+"""Real processes, real signals (BARS.md R1 and R12)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vae_explorer.runs.checkpoint import read_checkpoint
+from vae_explorer.runs.history import read_events, read_metrics
+from vae_explorer.runs.run_directory import LOCK_FILE, RunDirectory
+
+SMALL_AND_LONG = [
+    "--epochs", "5000", "--set", "model.hidden_widths=16", "--set", "training.num_threads=1", "--device", "cpu",
+    "--set", "data.heldout_images=1000", "--batch-size", "1024",
+]  # fmt: skip
+
+
+@contextmanager
+def training(path: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "vae_explorer", "train", "--json", *SMALL_AND_LONG, *more, "--run-dir", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def wait_for(child: subprocess.Popen[str], event: str, times: int = 1) -> dict[str, Any]:
+    """The event as told on stdout; the output ends where the program does, so this never waits for ever."""
+    assert child.stdout is not None
+    for line in child.stdout:
+        told: dict[str, Any] = json.loads(line)
+        times -= told["event"] == event
+        if times == 0:
+            return told
+    raise AssertionError(child.stderr.read() if child.stderr else "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("after", [("started", 1), ("metrics", 1), ("metrics", 7)], ids=["start", "first", "later"])
+def test_a_signal_saves_and_exits_with_130(tmp_path: Path, number: int, after: tuple[str, int]) -> None:
+    path = tmp_path / "run"
+    with training(path) as child:
+        wait_for(child, *after)
+        begin = time.monotonic()
+        child.send_signal(number)
+        out, err = child.communicate(timeout=30)
+        seconds = time.monotonic() - begin
+    assert child.returncode == 130
+    assert seconds < 5
+    assert "Traceback" not in err
+    last = json.loads(out.splitlines()[-1])
+    assert (last["event"], last["reason"]) == ("finished", "stopped")
+    run = RunDirectory.open(path)
+    assert read_checkpoint(run.checkpoints()[-1]).step == last["step"]
+    assert read_events(run)[-1]["event"] == "finished"
+    assert not (path / LOCK_FILE).exists()
+
+
+@pytest.mark.slow
+def test_when_the_reader_of_the_output_leaves_the_run_is_saved(tmp_path: Path) -> None:
+    with training(tmp_path / "run") as child:
+        wait_for(child, "metrics")
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()
+        child.wait(timeout=30)
+        assert child.stderr.read() == ""
+    assert child.returncode == 1
+    run = RunDirectory.open(tmp_path / "run")
+    assert read_checkpoint(run.checkpoints()[-1]).step > 0
+    assert read_events(run)[-1]["reason"] == "stopped"
+
+
+@pytest.mark.slow
+def test_a_second_signal_exits_within_a_second_and_the_folder_is_readable(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    with training(path, "--set", "recording.checkpoint_interval_seconds=0.1") as child:
+        wait_for(child, "checkpoint_written", 2)
+        begin = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        child.send_signal(signal.SIGTERM)
+        child.wait(timeout=30)
+        seconds = time.monotonic() - begin
+    assert child.returncode == 130
+    assert seconds < 1
+    run = RunDirectory.open(path)
+    assert read_checkpoint(run.checkpoints()[-1]).step > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("checkpoints", [1, 4, 9])
+def test_a_killed_run_keeps_its_newest_checkpoint_and_its_curves(tmp_path: Path, checkpoints: int) -> None:
+    path = tmp_path / "run"
+    with training(path, "--set", "recording.checkpoint_interval_seconds=0.1") as child:
+        wait_for(child, "checkpoint_written", checkpoints)
+        told = wait_for(child, "metrics")
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    run = RunDirectory.open(path)
+    newest = run.checkpoints()[-1]
+    assert read_checkpoint(newest).step == int(newest.name) > 0
+    curves = read_metrics(run).of("train")
+    assert curves["seconds"][-1] >= told["seconds"] - 1
+    assert read_events(run)[0]["event"] == "started"
+    with run.writing():
+        pass  # the lock of the dead process is no obstacle

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from vae_explorer.errors import UserError
+from vae_explorer.latent.code_layer import CodeRequest
+from vae_explorer.latent.explorer import Explorer
+from vae_explorer.latent.lattice import CellRange
+from vae_explorer.latent.manifold import ManifoldRequest, resampled, tiled
+from vae_explorer.latent.map_rect import MapRect
+from vae_explorer.latent.views import PlaneView, first_view
+from vae_explorer.models.building import build_model
+from vae_explorer.models.catalogue import MODELS
+from vae_explorer.models.snapshot import Snapshot
+
+INK = np.tile(np.arange(256, dtype=np.uint8), (3, 1))
+MakeSnapshot = Callable[..., Snapshot]
+
+
+def direct_mean(snapshot: Snapshot, z_ND: np.ndarray) -> np.ndarray:
+    """What a network made by hand from the snapshot decodes."""
+    model = build_model(snapshot.model_name, snapshot.model_config, snapshot.image_shape, snapshot.num_classes)
+    model.load_state_dict(dict(snapshot.weights))
+    model.eval()
+    with torch.no_grad():
+        return model.decode(torch.from_numpy(z_ND).float()).mean_BCHW.numpy()
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 5])
+def test_decoding_through_a_view_equals_decoding_directly(make_snapshot: MakeSnapshot, dimensions: int) -> None:
+    snapshot = make_snapshot(dimensions=dimensions)
+    explorer = Explorer()
+    explorer.adopt(snapshot)
+    view = first_view(dimensions)
+    xy_N2 = np.random.default_rng(0).normal(size=(700, 2)) * 2
+    z_ND = view.lift(xy_N2)
+    assert np.abs(explorer.decode_mean(z_ND) - direct_mean(snapshot, z_ND)).max() < 1e-6
+    rounded = np.round(direct_mean(snapshot, z_ND)[:, 0] * 255)
+    assert np.abs(explorer.decode(z_ND).astype(float) - rounded).max() <= 1
+
+
+def test_pictures_have_their_channels_last(make_snapshot: MakeSnapshot) -> None:
+    snapshot = make_snapshot(image_shape=(3, 6, 8))
+    explorer = Explorer()
+    explorer.adopt(snapshot)
+    z_ND = np.zeros((2, 2))
+    assert explorer.decode(z_ND).shape == (2, 6, 8, 3)
+    wanted = np.moveaxis(direct_mean(snapshot, z_ND), 1, -1) * 255
+    assert np.abs(explorer.decode(z_ND) - wanted).max() <= 1
+
+
+def test_adopting_changes_neither_the_snapshot_nor_the_global_generator(make_snapshot: MakeSnapshot) -> None:
+    first, second = make_snapshot(seed=1), make_snapshot(seed=2)
+    kept = {name: value.clone() for name, value in first.weights.items()}
+    before = torch.random.get_rng_state()
+    explorer = Explorer()
+    explorer.adopt(first)
+    explorer.adopt(second)
+    explorer.sample(4, seed=0)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(torch.equal(first.weights[name], value) for name, value in kept.items())
+    assert explorer.stamp == second.stamp
+    z_ND = np.ones((1, 2))
+    assert np.abs(explorer.decode_mean(z_ND) - direct_mean(second, z_ND)).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", MODELS.names())
+def test_every_model_can_be_built_without_drawing_its_weights(name: str) -> None:
+    """The explorer builds on the meta device: all that a model holds must be in its state_dict."""
+    record = MODELS[name]
+    with torch.device("meta"):
+        hollow = build_model(name, record.config_type(), (1, 8, 8), 10)
+    whole = build_model(name, record.config_type(), (1, 8, 8), 10)
+    hollow.load_state_dict(whole.state_dict(), assign=True)
+    held = [*hollow.parameters(), *hollow.buffers()]
+    assert not any(tensor.is_meta for tensor in held)
+
+
+def test_the_same_samples_however_many_are_shown(explorer: Explorer) -> None:
+    assert np.array_equal(explorer.sample(3, seed=5), explorer.sample(10, seed=5)[:3])
+    assert not np.array_equal(explorer.sample(3, seed=5), explorer.sample(3, seed=6))
+
+
+def test_log_prior_is_the_standard_normal(explorer: Explorer) -> None:
+    z_ND = np.array([[0.0, 0.0], [1.0, -2.0]])
+    wanted = -0.5 * (z_ND**2).sum(axis=1) - np.log(2 * np.pi)
+    assert explorer.log_prior(z_ND) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_reconstructions_decode_the_encoded_mean(explorer: Explorer) -> None:
+    images = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8)
+    codes_ND = explorer.encode(images)
+    assert codes_ND.shape == (5, 2)
+    assert np.array_equal(explorer.reconstruct(images), explorer.decode(codes_ND))
+
+
+def test_without_a_snapshot_there_is_a_sentence() -> None:
+    with pytest.raises(UserError, match="no model to look at"):
+        Explorer().decode(np.zeros((1, 2)))
+
+
+def test_the_code_layer_places_colours_by_item(explorer: Explorer, make_snapshot: MakeSnapshot) -> None:
+    snapshot = make_snapshot(num_codes=400)
+    codes = np.stack([np.where(np.arange(400) < 200, -1.0, 1.0), np.zeros(400)], axis=1)
+    object.__setattr__(snapshot, "codes_ND", torch.from_numpy(codes).float())
+    explorer.adopt(snapshot)
+    palette = np.array([[9, 0, 0, 255], [0, 9, 0, 255]], dtype=np.uint8)
+    colour_N = (np.arange(400) >= 200).astype(np.uint8)
+    request = CodeRequest(first_view(2), MapRect(-2, -2, 2, 2), 40, 40, colour_N, palette, 1.0)
+    picture = explorer.code_layer.picture(explorer, request)
+    assert picture is not None
+    assert (picture.num_shown, picture.num_codes) == (400, 400)
+    assert picture.pixels[20, 10].tolist() == palette[0].tolist()
+    assert picture.pixels[20, 30].tolist() == palette[1].tolist()
+    assert picture.extent == MapRect(-3, -3, 3, 3)
+
+
+def test_non_finite_codes_are_left_out(explorer: Explorer, make_snapshot: MakeSnapshot) -> None:
+    snapshot = make_snapshot(num_codes=100)
+    assert snapshot.codes_ND is not None
+    snapshot.codes_ND[::2] = float("nan")
+    explorer.adopt(snapshot)
+    request = CodeRequest(first_view(2), MapRect(-9, -9, 9, 9), 40, 40, None, np.full((1, 4), 255, np.uint8), 1.0)
+    picture = explorer.code_layer.picture(explorer, request)
+    assert picture is not None
+    assert picture.num_shown == 50
+    assert np.isfinite([picture.extent.width, picture.extent.height]).all()
+
+
+def draw(explorer: Explorer, rect: MapRect, level: int = 0, scale: float = 8.0) -> list[object]:
+    view = first_view(explorer.num_dimensions)
+    steps = explorer.manifold.pictures(explorer, ManifoldRequest(view, rect, level, scale, INK))
+    return [step for step in steps if step is not None]
+
+
+@pytest.mark.parametrize("image_shape", [(1, 8, 8), (3, 8, 8)])
+def test_cells_of_the_manifold_equal_direct_decodes(
+    make_snapshot: MakeSnapshot, image_shape: tuple[int, int, int]
+) -> None:
+    explorer = Explorer()
+    explorer.adopt(make_snapshot(image_shape=image_shape))
+    rect = MapRect(-3.2, -2.2, 3.2, 2.2)
+    picture = draw(explorer, rect)[-1]
+    cells = CellRange.covering(rect, 0)
+    assert picture.is_whole
+    assert picture.rect == cells.rect
+    # Eight screen pixels a unit and pictures of eight: one pixel on one pixel.
+    pictures = explorer.decode(first_view(2).lift(cells.centres()))
+    for number, (x, y) in enumerate(cells.centres()):
+        left, top = round((x - 0.5 - cells.rect.left) * 8), round((cells.rect.top - y - 0.5) * 8)
+        shown = picture.pixels[top : top + 8, left : left + 8]
+        wanted = pictures[number][..., None] if image_shape[0] == 1 else pictures[number][..., ::-1]
+        assert np.array_equal(shown[..., :3], np.broadcast_to(wanted, (8, 8, 3)))
+        assert np.all(shown[..., 3] == 255)
+
+
+def test_panning_decodes_only_what_came_into_sight(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[int] = []
+    decode = explorer.decode
+    monkeypatch.setattr(explorer, "decode", lambda z_ND: decoded.append(len(z_ND)) or decode(z_ND))
+    draw(explorer, MapRect(-3.2, -2.2, 3.2, 2.2))
+    assert sum(decoded) == 7 * 5
+    decoded.clear()
+    draw(explorer, MapRect(-2.2, -2.2, 4.2, 2.2))
+    assert sum(decoded) == 5
+    decoded.clear()
+    draw(explorer, MapRect(-2.2, -2.2, 4.2, 2.2), scale=9.0)
+    assert decoded == []
+
+
+def test_a_new_snapshot_draws_every_cell_anew(explorer: Explorer, make_snapshot: MakeSnapshot) -> None:
+    rect = MapRect(-3.2, -2.2, 3.2, 2.2)
+    before = draw(explorer, rect)[-1]
+    explorer.adopt(make_snapshot(seed=3))
+    after = draw(explorer, rect)[-1]
+    fresh = Explorer()
+    fresh.adopt(make_snapshot(seed=3))
+    assert not np.array_equal(before.pixels, after.pixels)
+    assert np.array_equal(draw(fresh, rect)[-1].pixels, after.pixels)
+
+
+def test_a_slow_decoder_shows_a_coarse_view_first_and_an_abandoned_drawing_is_not_lost(
+    explorer: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explorer.manifold._seconds_per_cell = 0.01
+    rect = MapRect(-5.2, -5.2, 5.2, 5.2)
+    view = first_view(2)
+    request = ManifoldRequest(view, rect, 0, 8.0, INK)
+    steps = explorer.manifold.pictures(explorer, request)
+    first = next(step for step in steps if step is not None)
+    assert first.is_coarse
+    assert first.level == 2
+    assert first.rect.contains(rect)
+    next(steps)
+    steps.close()
+    decoded: list[int] = []
+    decode = explorer.decode
+    monkeypatch.setattr(explorer, "decode", lambda z_ND: decoded.append(len(z_ND)) or decode(z_ND))
+    last = list(explorer.manifold.pictures(explorer, request))[-1]
+    assert last is not None
+    assert last.is_whole
+    assert 0 < sum(decoded) < 11 * 11
+
+
+def test_a_view_of_another_space_draws_nothing(explorer: Explorer) -> None:
+    view = PlaneView.of_dimensions(0, 1, np.zeros(4))
+    request = ManifoldRequest(view, MapRect(-1, -1, 1, 1), 0, 8.0, INK)
+    assert list(explorer.manifold.pictures(explorer, request)) == []
+
+
+def test_oblong_pictures_are_centred_in_square_cells() -> None:
+    cells = np.full((2, 3, 4, 6), 7, dtype=np.uint8)
+    image = tiled(cells)
+    assert image.shape == (12, 18)
+    assert image.sum() == 7 * cells.size
+    assert image[0].sum() == 0
+    assert image[1].min() == 7
+
+
+def test_resampling_keeps_the_mean_grey() -> None:
+    image = np.random.default_rng(0).integers(0, 256, size=(64, 96), dtype=np.uint8)
+    for width, height in ((150, 100), (48, 32)):
+        assert resampled(image, width, height).mean() == pytest.approx(image.mean(), abs=2.0)
+    assert resampled(np.stack([image] * 3, axis=2), 50, 40).shape == (40, 50, 3)

@@ -1,0 +1,205 @@
+"""The decoded manifold as a background of the map: every lattice cell shows what its centre decodes to.
+
+Runs on the exploring thread, in steps short enough that a click is never kept waiting: a coarse picture first
+where nothing is known yet, then the cells from the middle outwards. Cells already decoded with the same
+weights are kept, so that panning and small zooms decode only what came into sight.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from vae_explorer.latent.lattice import CellRange
+from vae_explorer.latent.map_rect import MapRect
+
+if TYPE_CHECKING:
+    from vae_explorer.latent.explorer import Explorer
+    from vae_explorer.latent.views import View
+
+UInt8 = NDArray[np.uint8]
+
+# A step decodes for about this long; a click waits for at most one step.
+_STEP_SECONDS = 0.006
+_PARTIAL_SECONDS = 0.15
+# Above this expected time for the sharp picture a coarse one is worth its own decoding.
+_COARSE_WORTH_SECONDS = 0.05
+_COARSER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ManifoldRequest:
+    """What the manifold is asked to draw.
+
+    `ink_C256` maps the decoded 0..255 of each output channel to the screen's, as uint8 (3, 256) in the order
+    blue, green, red of the picture's bytes: it carries theme and opacity, so that the picture can be laid
+    down without blending.
+    """
+
+    view: View
+    rect: MapRect
+    level: int
+    pixels_per_unit: float
+    ink_C256: UInt8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ManifoldPicture:
+    """Part of the plane as premultiplied pixels (height, width, 4), bytes blue, green, red, alpha.
+
+    Cells that are not decoded yet are transparent.
+    """
+
+    rect: MapRect
+    level: int
+    pixels: UInt8
+    is_whole: bool
+    is_coarse: bool
+
+
+class _Mosaic:
+    """The cells of one block, decoded with one snapshot in one view."""
+
+    def __init__(self, key: tuple[int, View], cells: CellRange) -> None:
+        self.key = key
+        self.cells = cells
+        self.pictures: UInt8 | None = None
+        self.is_decoded = np.zeros((cells.num_rows, cells.num_columns), dtype=bool)
+
+    def take_from(self, other: _Mosaic) -> None:
+        """Keep what the other block has already decoded."""
+        shared = self.cells.shared_with(other.cells)
+        if shared is None or other.pictures is None or other.key != self.key:
+            return
+        here, there = shared
+        self._reserve(other.pictures.shape[2:])[here] = other.pictures[there]
+        self.is_decoded[here] = other.is_decoded[there]
+
+    def put(self, flat_index: NDArray[np.intp], pictures_NHW: UInt8) -> None:
+        """Fill cells by their number in the block."""
+        rows, columns = np.divmod(flat_index, self.cells.num_columns)
+        self._reserve(pictures_NHW.shape[1:])[rows, columns] = pictures_NHW
+        self.is_decoded[rows, columns] = True
+
+    def _reserve(self, picture_shape: tuple[int, ...]) -> UInt8:
+        if self.pictures is None:
+            self.pictures = np.zeros((*self.is_decoded.shape, *picture_shape), dtype=np.uint8)
+        return self.pictures
+
+
+class DecodedManifold:
+    """Draws the manifold, and remembers the cells of the last block it drew."""
+
+    def __init__(self) -> None:
+        self._mosaic: _Mosaic | None = None
+        self._seconds_per_cell = 1e-4
+
+    def pictures(self, explorer: Explorer, request: ManifoldRequest) -> Iterator[ManifoldPicture | None]:
+        """Steps of one drawing: a picture when there is a new one to show, None when only time has passed.
+
+        The last picture is whole. Abandon the iterator to cancel; what was decoded is kept.
+        """
+        if explorer.num_dimensions != request.view.num_dimensions:
+            return
+        key = (explorer.stamp, request.view)
+        known = self._mosaic
+        mosaic = _Mosaic(key, CellRange.covering(request.rect, request.level))
+        if known is not None:
+            mosaic.take_from(known)
+        missing = mosaic.cells.centre_first()
+        missing = missing[~mosaic.is_decoded.reshape(-1)[missing]]
+        # A block drawn with other weights or at the same level still stands on the screen; only a jump needs
+        # a coarse view.
+        is_jump = known is None or known.key[1] != request.view or known.cells.level != request.level
+        if is_jump and len(missing) * self._seconds_per_cell > _COARSE_WORTH_SECONDS:
+            yield from self._coarse(explorer, request, key)
+        self._mosaic = mosaic
+        centres_N2 = mosaic.cells.centres()
+        shown_at = time.perf_counter()
+        while len(missing):
+            batch = missing[: self._batch_size()]
+            missing = missing[len(batch) :]
+            mosaic.put(batch, self._decode(explorer, request.view, centres_N2[batch]))
+            if len(missing) and time.perf_counter() - shown_at > _PARTIAL_SECONDS:
+                yield self._compose(mosaic, request, is_coarse=False)
+                shown_at = time.perf_counter()
+            elif len(missing):
+                yield None
+        yield self._compose(mosaic, request, is_coarse=False)
+
+    def _coarse(
+        self, explorer: Explorer, request: ManifoldRequest, key: tuple[int, View]
+    ) -> Iterator[ManifoldPicture | None]:
+        cells = CellRange.covering(request.rect.grown(1.3), request.level + _COARSER)
+        mosaic = _Mosaic(key, cells)
+        order, centres_N2 = cells.centre_first(), cells.centres()
+        while len(order):
+            batch = order[: self._batch_size()]
+            order = order[len(batch) :]
+            mosaic.put(batch, self._decode(explorer, request.view, centres_N2[batch]))
+            if len(order):
+                yield None
+        yield self._compose(mosaic, request, is_coarse=True)
+
+    def _batch_size(self) -> int:
+        return int(min(max(_STEP_SECONDS / self._seconds_per_cell, 4), 512))
+
+    def _decode(self, explorer: Explorer, view: View, xy_N2: NDArray[np.float64]) -> UInt8:
+        start = time.perf_counter()
+        pictures = explorer.decode(view.lift(xy_N2))
+        seconds = (time.perf_counter() - start) / len(xy_N2)
+        self._seconds_per_cell += 0.3 * (seconds - self._seconds_per_cell)
+        return pictures
+
+    @staticmethod
+    def _compose(mosaic: _Mosaic, request: ManifoldRequest, *, is_coarse: bool) -> ManifoldPicture:
+        assert mosaic.pictures is not None
+        cells = mosaic.cells
+        width = max(1, round(cells.rect.width * request.pixels_per_unit))
+        height = max(1, round(cells.rect.height * request.pixels_per_unit))
+        is_whole = bool(mosaic.is_decoded.all())
+        pixels = resampled(tiled(mosaic.pictures), width, height)
+        if pixels.ndim == 2:
+            # One lookup of four bytes is several times faster than four lookups of one.
+            opaque = np.full((1, 256), 255, dtype=np.uint8)
+            ink = np.ascontiguousarray(np.concatenate([request.ink_C256, opaque]).T).view(np.uint32).reshape(-1)
+            picture = np.take(ink, pixels).view(np.uint8).reshape(height, width, 4)
+        else:
+            picture = np.full((height, width, 4), 255, dtype=np.uint8)
+            for channel in range(3):
+                picture[..., channel] = np.take(request.ink_C256[channel], pixels[..., 2 - channel])
+        if not is_whole:
+            row = (np.arange(height) * cells.num_rows) // height
+            column = (np.arange(width) * cells.num_columns) // width
+            picture *= mosaic.is_decoded[row][:, column][..., None]
+        return ManifoldPicture(cells.rect, cells.level, picture, is_whole, is_coarse)
+
+
+def tiled(pictures: UInt8) -> UInt8:
+    """Cells (rows, columns, H, W[, C]) as one image; oblong pictures are centred in square cells."""
+    rows, columns, height, width = pictures.shape[:4]
+    side = max(height, width)
+    if height != width:
+        above, before = (side - height) // 2, (side - width) // 2
+        margins = [(0, 0), (0, 0), (above, side - height - above), (before, side - width - before)]
+        pictures = np.pad(pictures, margins + [(0, 0)] * (pictures.ndim - 4))
+    image = pictures.swapaxes(1, 2)
+    return image.reshape(rows * side, columns * side, *pictures.shape[4:])
+
+
+def resampled(image: UInt8, width: int, height: int) -> UInt8:
+    """The image at another size, averaged when it shrinks and interpolated when it grows."""
+    if image.shape[:2] == (height, width):
+        return image
+    planes = torch.from_numpy(np.ascontiguousarray(image))
+    planes = planes[None, None] if image.ndim == 2 else planes.movedim(-1, 0)[None]
+    shrinks = height < image.shape[0]
+    resized = functional.interpolate(planes, (height, width), mode="bilinear", antialias=shrinks)
+    return (resized[0, 0] if image.ndim == 2 else resized[0].movedim(0, -1)).contiguous().numpy()

@@ -1,0 +1,40 @@
+"""`python -m tests.benchmarks [NAME ...] [--out FOLDER]`: run benchmarks, print their tables, write
+FOLDER/NAME.json."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from pathlib import Path
+
+NAMES = {
+    "training": "P1, P2: images/s of the classic network against the reference program's loop",
+    "first_map": "P3: training seconds until the default preset's test bound is good",
+    "start": "P4: first painted window, data on the map, first moving curve, --help",
+    "window": "P5, P6, P7: frame gaps, decode latency and the cost of looking in the real window",
+    "memory": "P10: memory of the app, and of training on a set larger than the memory allowed",
+    "likelihood": "P11: exact likelihood by quadrature and IWAE-500",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="; ".join(f"{k}: {v}" for k, v in NAMES.items()))
+    parser.add_argument("--out", type=Path, default=Path("benchmark-results"), help="folder for the JSON files")
+    wishes = parser.parse_args()
+    unknown = [name for name in wishes.names if name not in NAMES]
+    if unknown or not wishes.names:
+        for name, summary in NAMES.items():
+            print(f"{name:12} {summary}")
+        return 2 if unknown else 0
+    wishes.out.mkdir(parents=True, exist_ok=True)
+    for name in wishes.names:
+        result = importlib.import_module(f"tests.benchmarks.{name}").run()
+        (wishes.out / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

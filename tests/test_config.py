@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import pytest
@@ -64,6 +65,14 @@ def test_a_value_that_does_not_fit_is_one_sentence_what_and_one_what_to_do(name:
         checked_value(BY_NAME[name], value, f"oven.{name}")
     assert f"oven.{name}" in caught.value.message
     assert caught.value.hint.endswith((".", "?"))
+
+
+def test_ranges_read_as_a_person_writes_them() -> None:
+    assert BY_NAME["minutes"].range_text == "1 to 600"
+    large = dataclasses.replace(BY_NAME["minutes"], maximum=1_000_000)
+    assert large.range_text == "1 to 1,000,000"
+    assert dataclasses.replace(large, minimum=None).range_text == "at most 1,000,000"
+    assert BY_NAME["name"].range_text == ""
 
 
 def test_check_finds_a_bad_value_in_a_configuration_made_by_hand() -> None:

@@ -46,12 +46,16 @@ class Setting:
     def range_text(self) -> str:
         """The allowed values in words, such as `1 to 4096`; empty where all are allowed."""
         if self.minimum is not None and self.maximum is not None:
-            return f"{self.minimum:g} to {self.maximum:g}"
+            return f"{_number_text(self.minimum)} to {_number_text(self.maximum)}"
         if self.minimum is not None:
-            return f"at least {self.minimum:g}"
+            return f"at least {_number_text(self.minimum)}"
         if self.maximum is not None:
-            return f"at most {self.maximum:g}"
+            return f"at most {_number_text(self.maximum)}"
         return ""
+
+
+def _number_text(number: float) -> str:
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:g}"
 
 
 def setting(

@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import dataclasses
+import gc
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QMessageLogContext, QObject, QtMsgType, Signal, Slot
+from PySide6.QtGui import QGuiApplication
+from pytestqt.qtbot import QtBot
+
+from tests.gui.conftest import WAIT_MS
+from tests.tiny_runs import tiny_config
+from vae_explorer.errors import FileError
+from vae_explorer.gui.main_window import MainWindow
+from vae_explorer.gui.session import Message, Session, State
+from vae_explorer.gui.threads.failure import failure_of
+from vae_explorer.runs import files
+from vae_explorer.training.run_config import RunConfig, with_value
+from vae_explorer.training.trainer import Trainer
+
+
+def posted_by(session: Session) -> list[Message]:
+    messages: list[Message] = []
+    session.message_posted.connect(messages.append)
+    return messages
+
+
+def finish(qtbot: QtBot, window: MainWindow, state: State) -> None:
+    qtbot.waitUntil(lambda: window.session.state is state, timeout=WAIT_MS)
+
+
+class Alarm(QObject):
+    rung = Signal()
+
+    @Slot()
+    def fail(self) -> None:
+        raise RuntimeError("the slot is broken")
+
+
+@pytest.mark.qt_no_exception_capture
+def test_exception_in_a_slot_gives_one_report_that_can_be_copied(
+    window: MainWindow, qtbot: QtBot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alarm = Alarm()
+    alarm.rung.connect(alarm.fail)
+    for _ in range(30):
+        alarm.rung.emit()
+    dialog = window.error_reports.dialog
+    assert dialog is not None
+    assert dialog.isVisible()
+    assert not dialog.isModal()
+    assert dialog.num_reports == 1
+    assert "30 times" in dialog.heading.text()
+    dialog.copy_button.click()
+    text = QGuiApplication.clipboard().text()
+    assert "the slot is broken" in text
+    assert "Python" in text
+    assert window.commands.actions["action.train"].isEnabled(), "the window goes on"
+    assert "the slot is broken" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.qt_no_exception_capture
+def test_exception_in_a_thread_is_reported_in_the_gui_thread(window: MainWindow, qtbot: QtBot) -> None:
+    def fail() -> None:
+        raise RuntimeError("the thread is broken")
+
+    with qtbot.waitSignal(window.error_reports.reported, timeout=5000):
+        thread = threading.Thread(target=fail, name="broken")
+        thread.start()
+        thread.join()
+    qtbot.waitUntil(lambda: window.error_reports.dialog is not None, timeout=5000)
+    assert "broken" in window.error_reports.reports[0]
+
+
+def test_critical_message_of_qt_is_reported_and_a_warning_is_not(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Called as Qt would: a real critical message fails the test that sends it.
+    monkeypatch.setattr(window.error_reports, "_previous", None)
+    window.error_reports._qt_message(QtMsgType.QtWarningMsg, QMessageLogContext(), "only a warning")
+    window.error_reports._qt_message(QtMsgType.QtCriticalMsg, QMessageLogContext(), "a critical thing")
+    monkeypatch.undo()
+    assert window.error_reports.reports == ["Qt (QtCriticalMsg): a critical thing"]
+
+
+def test_hooks_are_given_back(open_window: Callable[..., MainWindow]) -> None:
+    before = (sys.excepthook, threading.excepthook, sys.unraisablehook)
+    window = open_window()
+    assert sys.excepthook != before[0]
+    window.close()
+    assert (sys.excepthook, threading.excepthook, sys.unraisablehook) == before
+    assert gc.isenabled()
+
+
+def test_defect_in_training_ends_the_run_and_keeps_the_checkpoint(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Big:
+        pass
+
+    kept: list[weakref.ref[Big]] = []
+    validate = Trainer.validate
+
+    def failing(self: Trainer) -> object:
+        if self.num_steps < 100:
+            return validate(self)
+        big = Big()
+        kept.append(weakref.ref(big))
+        raise RuntimeError("a defect of the trainer")
+
+    monkeypatch.setattr(Trainer, "validate", failing)
+    config = with_value(window.session.config, "recording.checkpoint_interval_seconds", 0.1)
+    config = with_value(config, "data.heldout_images", 40)
+    window.session.place_config(with_value(config, "training.validation_interval_images", 100_000))
+    messages = posted_by(window.session)
+    # The first held-out measurement after the start comes late enough for a checkpoint to have been written.
+    window.session.train()
+    finish(qtbot, window, State.FAILED)
+    assert [message.kind for message in messages] == ["error"]
+    assert "a defect of the trainer" in messages[0].details
+    assert "checkpoint is kept" in messages[0].hint
+    assert window.error_reports.dialog is not None
+    assert "a defect of the trainer" in window.error_reports.dialog.text.toPlainText()
+    assert window.session.run_directory is not None
+    assert window.session.run_directory.newest_checkpoint() is not None
+    gc.collect()
+    assert kept[0]() is None, "what the frames held is free"
+    assert window.commands.actions["action.train"].isEnabled()
+    assert window.message_bar.message is messages[0]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate")],
+)
+def test_out_of_memory_offers_a_smaller_batch_and_the_next_run_works(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    messages = posted_by(window.session)
+    with monkeypatch.context() as patch:
+
+        def fail(*_args: object) -> object:
+            raise error
+
+        patch.setattr(Trainer, "validate", fail)
+        window.commands.actions["action.train"].trigger()
+        finish(qtbot, window, State.FAILED)
+    assert messages[0].near == "training.batch_size"
+    assert "12" in messages[0].hint
+    assert window.error_reports.dialog is None, "a person can mend this: no report"
+    window.session.edit("training.batch_size", 12)
+    with qtbot.waitSignal(window.session.history_changed, timeout=WAIT_MS):
+        window.commands.actions["action.train"].trigger()
+
+
+def test_run_folder_that_cannot_be_made_is_told_and_another_can_be_chosen(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    window.session.runs_folder = blocked / "runs"
+    messages = posted_by(window.session)
+    window.commands.actions["action.train"].trigger()
+    finish(qtbot, window, State.FAILED)
+    assert str(blocked) in messages[0].text
+    assert messages[0].hint
+    assert not messages[0].details
+    window.session.runs_folder = tmp_path / "free"
+    with qtbot.waitSignal(window.session.history_changed, timeout=WAIT_MS):
+        window.commands.actions["action.train"].trigger()
+
+
+def test_a_disk_that_fills_up_warns_once_and_training_goes_on(
+    training_window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = training_window
+    messages = posted_by(window.session)
+    asked: list[bool] = []
+    monkeypatch.setattr(window.commands, "ask_to_lose", lambda: bool(asked.append(True)))
+
+    def full(path: Path, *_: object) -> None:
+        raise FileError(path, f"{path} cannot be written: no space left on device.", "Make room.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "append_text", full)
+        qtbot.waitUntil(lambda: bool(messages), timeout=WAIT_MS)
+        steps = len(window.session.history)
+        qtbot.waitUntil(lambda: len(window.session.history) > steps, timeout=WAIT_MS)
+        assert window.session.state is State.TRAINING
+        assert window.session.unsaved
+        assert [message.kind for message in messages] == ["warning"]
+        window.close()
+        assert window.isVisible(), "it asked, and the answer was to stay"
+        assert asked
+    qtbot.waitUntil(lambda: not window.session.unsaved, timeout=WAIT_MS)
+    assert window.close()
+
+
+def test_wrong_setting_in_the_form_keeps_train_from_starting(window: MainWindow, qtbot: QtBot) -> None:
+    messages = posted_by(window.session)
+    row = window.panel("run_config").row("model.hidden_widths")
+    qtbot.keyClicks(row.editor, "x")
+    assert window.panel("run_config").problem
+    window.commands.actions["action.train"].trigger()
+    assert window.session.state is State.READY
+    assert messages[0].near == "run_config"
+
+
+def test_warm_up_that_fails_says_so_and_a_mended_setting_tries_again(
+    open_window: Callable[..., MainWindow], long_config: RunConfig, qtbot: QtBot
+) -> None:
+    window = open_window(with_value(long_config, "data.heldout_images", 100_000), wait=False)
+    messages = posted_by(window.session)
+    finish(qtbot, window, State.FAILED)
+    assert messages[0].kind == "error"
+    window.session.edit("data.heldout_images", 40)
+    finish(qtbot, window, State.READY)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e300, -1e300])
+def test_poisoned_run_pauses_with_a_sentence_and_keeps_the_good_checkpoint(
+    training_window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    import torch
+
+    from vae_explorer.models.vae import VariationalAutoencoder
+    from vae_explorer.runs.checkpoint import read_checkpoint
+
+    window = training_window
+    messages = posted_by(window.session)
+    objective = VariationalAutoencoder.objective
+
+    def poisoned(self: VariationalAutoencoder, *args: Any) -> object:
+        found = objective(self, *args)
+        return dataclasses.replace(found, loss=found.loss * value)
+
+    monkeypatch.setattr(VariationalAutoencoder, "objective", poisoned)
+    finish(qtbot, window, State.PAUSED)
+    assert any("not finite" in message.text for message in messages)
+    assert all(message.hint for message in messages)
+    assert len(messages) < 20
+    window.commands.actions["action.stop"].trigger()
+    finish(qtbot, window, State.FINISHED)
+    run = window.session.run_directory
+    assert run is not None
+    newest = run.newest_checkpoint()
+    if newest is not None:
+        assert all(bool(torch.isfinite(t).all()) for t in read_checkpoint(newest).state.model.values())
+
+
+def test_message_bar_counts_equal_messages_and_notes_do_not_hide_errors(window: MainWindow) -> None:
+    bar = window.message_bar
+    for _ in range(3):
+        window.session.post("error", "It is broken.", "Mend it.")
+    assert "3 times" in bar._text.text()
+    window.session.post("info", "By the way.")
+    assert bar.message is not None
+    assert bar.message.text == "It is broken."
+    bar._copy_button.click()
+    assert QGuiApplication.clipboard().text() == "It is broken.\nMend it."
+    bar._dismiss_button.click()
+    assert bar.isHidden()
+
+
+def test_message_near_a_setting_leads_there(window: MainWindow, qtbot: QtBot) -> None:
+    window.docks["run_config"].close()
+    window.session.post("error", "Too large.", "Take less.", near="training.batch_size")
+    window.message_bar._near_button.click()
+    assert window.docks["run_config"].isVisible()
+
+
+def test_failure_is_plain_text() -> None:
+    try:
+        raise RuntimeError("deep")
+    except RuntimeError as error:
+        failure = failure_of(error)
+    assert "deep" in failure.report
+    assert not any(isinstance(value, BaseException) for value in vars(failure).values())
+    assert not failure_of(FileError("a", "a is bad.", "Mend it.")).report
+    assert tiny_config().training.epochs == 2

@@ -1,0 +1,306 @@
+"""What the actions do: one method for each handler named in the action table. GUI thread only."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QProcess, QUrl, Slot
+from PySide6.QtGui import QAction, QDesktopServices
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMessageBox
+
+from vae_explorer.gui import theme
+from vae_explorer.gui.actions import ACTIONS, ActionRecord, make_action, preset_records
+from vae_explorer.gui.icons import icon
+from vae_explorer.gui.session_words import State
+from vae_explorer.gui.text_dialog import TextDialog
+from vae_explorer.training.run_config import load_preset, preset_names
+
+if TYPE_CHECKING:
+    from vae_explorer.gui.main_window import MainWindow
+    from vae_explorer.gui.session import Session
+    from vae_explorer.gui.settings import Settings
+
+_ICON_INK = {"train": "accent_text"}
+
+
+class Commands(QObject):
+    """Holds the actions by id, keeps them enabled as the session's state allows, and carries them out."""
+
+    def __init__(self, session: Session, settings: Settings, window: MainWindow) -> None:
+        super().__init__(window)
+        self._session = session
+        self._settings = settings
+        self._window = window
+        self._dialogs: dict[str, QDialog] = {}
+        self._doctor: QProcess | None = None
+        presets = {name: load_preset(name) for name in preset_names()}
+        titles = {name: (preset.title, preset.summary) for name, preset in presets.items()}
+        self._presets = presets
+        self.records: tuple[ActionRecord, ...] = (*ACTIONS, *preset_records(titles))
+        self.actions: dict[str, QAction] = {}
+        for record in self.records:
+            action = make_action(record, window)
+            action.triggered.connect(self._caller(record))
+            self.actions[record.id] = action
+            window.addAction(action)
+        session.state_changed.connect(self._refresh)
+        session.snapshot_changed.connect(self._refresh)
+        session.undo_stack.indexChanged.connect(self._refresh)
+        theme.notifier().changed.connect(self._recolour)
+        self._recolour(theme.current())
+        self._refresh()
+
+    def _caller(self, record: ActionRecord) -> Callable[[], None]:
+        handler = getattr(self, record.handler)
+        if record.argument:
+            return lambda: handler(record.argument)
+        return lambda: handler()
+
+    @Slot(object)
+    def _recolour(self, colours: theme.Theme) -> None:
+        for record in self.records:
+            if record.icon:
+                ink = getattr(colours, _ICON_INK.get(record.icon, "text"))
+                self.actions[record.id].setIcon(icon(record.icon, ink, colours.faint))
+        self._show_pause(colours)
+
+    @Slot()
+    def _refresh(self) -> None:
+        session = self._session
+        for record in self.records:
+            enabled = session.state in record.enabled_in
+            if record.handler in {"save_images", "copy_image", "fit_map"}:
+                enabled = enabled and session.snapshot is not None
+            self.actions[record.id].setEnabled(enabled)
+        stack = session.undo_stack
+        for name, can, text in (
+            ("undo", session.can_undo, stack.undoText()),
+            ("redo", session.can_redo, stack.redoText()),
+        ):
+            self.actions[f"action.{name}"].setEnabled(can)
+            self.actions[f"action.{name}"].setText(f"{name.capitalize()} {text}".strip())
+        self.actions["action.open_run_folder"].setEnabled(session.run_directory is not None)
+        self.actions[f"action.theme_{theme.notifier().choice}"].setChecked(True)
+        for record in self.records:
+            if record.handler == "set_looking_rate":
+                self.actions[record.id].setChecked(float(record.argument) == session.looking_rate)
+        self._show_pause(theme.current())
+
+    def _show_pause(self, colours: theme.Theme) -> None:
+        paused = self._session.state is State.PAUSED
+        action = self.actions["action.pause"]
+        action.setText("Continue" if paused else "Pause")
+        action.setIcon(icon("continue" if paused else "pause", colours.text, colours.faint))
+
+    # --- training
+
+    def train(self) -> None:
+        """Start a run."""
+        if self._form_is_valid():
+            self._session.train()
+
+    def pause_or_continue(self) -> None:
+        """Pause what runs, continue what rests."""
+        if self._session.state is State.PAUSED:
+            self._session.resume()
+        else:
+            self._session.pause()
+
+    def step_once(self) -> None:
+        """One step."""
+        if self._session.is_running or self._form_is_valid():
+            self._session.step_once()
+
+    def _form_is_valid(self) -> bool:
+        form = self._window.panel("run_config")
+        form.commit_pending()
+        if form.problem:
+            self._session.post("error", form.problem, "Mend it in the form at the left, then train.", near="run_config")
+        return not form.problem
+
+    def stop(self) -> None:
+        """End the run and save it."""
+        self._session.stop()
+
+    def use_preset(self, name: str) -> None:
+        """Put a preset into the form."""
+        preset = self._presets[name]
+        self._session.replace_config(preset.config, f"preset {preset.title}")
+
+    # --- files
+
+    def save_images(self, kind: str) -> None:
+        """Open the dialog that saves a grid of `samples`, `reconstructions` or the `manifold`."""
+        from vae_explorer.gui.dialogs.save_images import SaveImagesDialog
+
+        self._open(f"save.{kind}", lambda: SaveImagesDialog(self._session, kind, self._window))
+
+    def open_run_folder(self) -> None:
+        """Show the run's folder in the file browser."""
+        run = self._session.run_directory
+        if run is not None and not QDesktopServices.openUrl(QUrl.fromLocalFile(str(run.path))):
+            self._session.post(
+                "info", f"The run is in {run.path}.", "This desktop has no file browser that could be opened from here."
+            )
+
+    def choose_runs_folder(self) -> None:
+        """Ask where new runs go."""
+        start = str(self._session.runs_folder)
+        chosen = QFileDialog.getExistingDirectory(self._window, "Choose a folder for runs", start)
+        if not chosen:
+            return
+        if not os.access(chosen, os.W_OK):
+            self._session.post("error", f"{chosen} cannot be written.", "Choose a folder of your own.")
+            return
+        self._session.runs_folder = Path(chosen)
+        self._settings.remember("runs/folder", chosen)
+        self._session.post("info", f"New runs are saved in {chosen}.")
+
+    def quit(self) -> None:
+        """Close the window."""
+        self._window.close()
+
+    # --- editing
+
+    def undo(self) -> None:
+        """Take back the last arrangement."""
+        if self._session.can_undo:
+            self._session.undo_stack.undo()
+
+    def redo(self) -> None:
+        """Do it again."""
+        if self._session.can_redo:
+            self._session.undo_stack.redo()
+
+    def copy_image(self) -> None:
+        """Put the decoded image on the clipboard."""
+        if self._window.panel("decoded_image").copy_image():
+            self._session.post("info", "The decoded image is on the clipboard.")
+
+    # --- looking
+
+    def fit_map(self) -> None:
+        """Show all codes."""
+        self._window.panel("latent_map").fit()
+
+    def full_screen(self) -> None:
+        """Use the whole screen, or no longer."""
+        self._window.setWindowState(self._window.windowState() ^ self._window.windowState().WindowFullScreen)
+
+    def set_looking_rate(self, rate: str) -> None:
+        """How often the map is renewed while training."""
+        self._session.set_looking_rate(float(rate))
+        self._settings.remember("looking/rate", float(rate))
+        self._refresh()
+
+    def set_theme(self, choice: theme.ThemeChoice) -> None:
+        """Light, dark, or as the desktop."""
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            theme.apply(app, choice)
+        self._settings.remember("theme", choice)
+        self._refresh()
+
+    def next_panel(self) -> None:
+        """Move the keyboard to the next panel in sight."""
+        docks = [dock for dock in self._window.docks.values() if dock.is_seen]
+        focused = QApplication.focusWidget()
+        at = next((i for i, dock in enumerate(docks) if focused is not None and dock.isAncestorOf(focused)), -1)
+        for dock in (*docks[at + 1 :], *docks[: at + 1]):
+            if dock.take_focus():
+                return
+
+    def reset_layout(self) -> None:
+        """Every panel in its first place."""
+        self._window.reset_layout()
+
+    # --- help
+
+    def show_command_palette(self) -> None:
+        """Find any command by its name."""
+        from vae_explorer.gui.dialogs.command_palette import CommandPalette
+
+        self._open("palette", lambda: CommandPalette(self._window.all_actions(), self._window))
+
+    def show_shortcuts(self) -> None:
+        """List the shortcuts."""
+        from vae_explorer.gui.dialogs.shortcuts import ShortcutsDialog
+
+        self._open("shortcuts", lambda: ShortcutsDialog(self._window.all_actions(), self._window))
+
+    def run_doctor(self) -> None:
+        """Run `doctor` beside the window, since it loads and tries what could fail, and show what it says."""
+        if self._doctor is not None:
+            return
+        self._doctor = QProcess(self)
+        self._doctor.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
+        self._doctor.finished.connect(self._show_doctor)
+        self._doctor.errorOccurred.connect(self._show_doctor)
+        self._doctor.start(sys.executable, ["-m", "vae_explorer", "doctor"])
+        self._session.post("info", "Checking this machine…")
+
+    @Slot()
+    def _show_doctor(self) -> None:
+        doctor, self._doctor = self._doctor, None
+        if doctor is None:
+            return
+        text = bytes(doctor.readAllStandardOutput().data()).decode(errors="replace")
+        doctor.deleteLater()
+        self.show_text("This machine", text or "No answer.")
+
+    def about(self) -> None:
+        """Version, licence and libraries."""
+        from vae_explorer.gui.error_report import environment_text
+
+        text = (
+            "Train a variational autoencoder and explore its latent space while it trains.\n"
+            f"MIT licence. MNIST: Y. LeCun, C. Cortes, C. J. C. Burges, CC BY-SA 3.0.\n\n{environment_text()}"
+        )
+        self.show_text("About VAE Explorer", text)
+
+    def show_text(self, title: str, text: str) -> None:
+        """Show some text to read and to copy."""
+        self._open(f"text.{title}", lambda: TextDialog(title, text, self._window))
+
+    def close_all(self) -> None:
+        """Close every dialog and end the doctor, before the window goes."""
+        for dialog in list(self._dialogs.values()):
+            dialog.close()
+        if self._doctor is not None:
+            doctor, self._doctor = self._doctor, None
+            doctor.kill()
+            doctor.waitForFinished(500)
+
+    def ask_to_lose(self) -> bool:
+        """Whether to close although the run cannot be saved."""
+        run = self._session.run_directory
+        box = QMessageBox(self._window)
+        box.setIcon(QMessageBox.Icon.Warning)
+        box.setWindowTitle("VAE Explorer")
+        box.setText(f"The newest part of this run cannot be saved to {run.path if run else 'its folder'}.")
+        box.setInformativeText("Make room or give the folder write permission, then try again; or close and lose it.")
+        lose = box.addButton("Close and lose it", QMessageBox.ButtonRole.DestructiveRole)
+        box.setDefaultButton(box.addButton("Keep open", QMessageBox.ButtonRole.RejectRole))
+        box.exec()
+        answer = box.clickedButton() is lose
+        box.deleteLater()
+        return answer
+
+    def _open(self, name: str, make: Callable[[], QDialog]) -> None:
+        dialog = self._dialogs.get(name)
+        if dialog is None:
+            dialog = make()
+            self._dialogs[name] = dialog
+            dialog.finished.connect(lambda _result: self._forget(name))
+        dialog.show()
+        dialog.raise_()
+        dialog.activateWindow()
+
+    def _forget(self, name: str) -> None:
+        dialog = self._dialogs.pop(name, None)
+        if dialog is not None:
+            dialog.deleteLater()

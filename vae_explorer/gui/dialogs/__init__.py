@@ -1,0 +1,1 @@
+"""Windows that open for one task and close again."""

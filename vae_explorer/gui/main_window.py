@@ -1,0 +1,266 @@
+"""The main window: it places things. What they know is the session's, what they do is the commands'."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QGuiApplication, QHideEvent, QPaintEvent, QShowEvent
+from PySide6.QtWidgets import QMainWindow, QMenu, QSizePolicy, QTabWidget, QToolBar, QToolButton, QWidget
+
+from vae_explorer.gui.actions import MENUS, TOOLBAR
+from vae_explorer.gui.commands import Commands
+from vae_explorer.gui.error_report import ErrorReports
+from vae_explorer.gui.icons import application_icon
+from vae_explorer.gui.message_bar import MessageBar
+from vae_explorer.gui.panel_dock import PanelDock
+from vae_explorer.gui.progress_strip import ProgressStrip
+from vae_explorer.gui.settings import LAYOUT_VERSION
+from vae_explorer.gui.status_bar import StatusBar
+
+if TYPE_CHECKING:
+    from vae_explorer.gui.session import Session
+    from vae_explorer.gui.settings import Settings
+
+# name, title, class; each is gui/panels/NAME.py
+PANELS = (
+    ("run_config", "Run", "RunConfigPanel"),
+    ("latent_map", "Latent map", "LatentMapPanel"),
+    ("decoded_image", "Decoded image", "DecodedImagePanel"),
+    ("samples", "Samples", "SamplesPanel"),
+    ("reconstructions", "Reconstructions", "ReconstructionsPanel"),
+    ("bound_curves", "Bound", "BoundCurvesPanel"),
+    ("kl_dimensions", "KL per dimension", "KLDimensionsPanel"),
+)
+CLOSE_SECONDS = 3.0
+
+
+class MainWindow(QMainWindow):
+    """The window over one session.
+
+    first_painted(): once, after the window's first paint event. closed(): everything is saved, every thread ended.
+    """
+
+    first_painted = Signal()
+    closed = Signal()
+
+    def __init__(self, session: Session, settings: Settings) -> None:
+        super().__init__()
+        self.session = session
+        self.settings = settings
+        self.setObjectName("main_window")
+        self.setWindowTitle("VAE Explorer")
+        self.setWindowIcon(application_icon())
+        self.setDockOptions(
+            QMainWindow.DockOption.AllowNestedDocks
+            | QMainWindow.DockOption.AllowTabbedDocks
+            | QMainWindow.DockOption.AnimatedDocks
+        )
+        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.South)
+        session.setParent(self)
+        self.setMinimumSize(720, 480)
+        self._painted = False
+        self._is_closed = False
+        self.closed_cleanly = True
+        self.error_reports = ErrorReports(self)
+        self.docks = {name: self._make_dock(name, title, kind) for name, title, kind in PANELS}
+        self.commands = Commands(session, settings, self)
+        self._groups: dict[str, QActionGroup] = {}
+        self._fill_menus()
+        self._toolbar = self._make_toolbar()
+        self.status = StatusBar(session, self)
+        self.setStatusBar(self.status)
+        self.message_bar = MessageBar(self, self._show_near, self._show_details)
+        session.message_posted.connect(self.message_bar.show_message)
+        session.defect_reported.connect(self.error_reports.show_report)
+        self._restore_layout()
+        self._toolbar.widgetForAction(self.commands.actions["action.train"]).setFocus()
+
+    def panel(self, name: str) -> Any:
+        """The panel of that name."""
+        return self.docks[name].panel
+
+    def all_actions(self) -> list[QAction]:
+        """Every action a person can trigger: those of the table, and one for each panel."""
+        return [*self.commands.actions.values(), *(dock.toggleViewAction() for dock in self.docks.values())]
+
+    # --- placing
+
+    def _make_dock(self, name: str, title: str, kind: str) -> PanelDock:
+        module = importlib.import_module(f"vae_explorer.gui.panels.{name}")
+        dock = PanelDock(name, title, getattr(module, kind)(self.session), self)
+        action = dock.toggleViewAction()
+        action.setObjectName(f"action.show_{name}")
+        action.setText(title)
+        action.setToolTip(f"Show or hide {title.lower()}")
+        return dock
+
+    def _fill_menus(self) -> None:
+        menus: dict[str, QMenu] = {name: self.menuBar().addMenu(name) for name in MENUS}
+        for dock in self.docks.values():
+            menus["View"].addAction(dock.toggleViewAction())
+        last_group = dict.fromkeys(MENUS, 0)
+        for record in self.commands.records:
+            top, _, submenu = record.menu.partition("/")
+            if record.group != last_group[top]:
+                menus[top].addSeparator()
+                last_group[top] = record.group
+            if submenu and record.menu not in menus:
+                menus[record.menu] = menus[top].addMenu(submenu)
+            action = self.commands.actions[record.id]
+            menus[record.menu].addAction(action)
+            if record.choice:
+                group = self._groups.setdefault(record.menu, QActionGroup(self))
+                group.addAction(action)
+
+    def _make_toolbar(self) -> QToolBar:
+        toolbar = self.addToolBar("Training")
+        toolbar.setObjectName("toolbar.training")
+        toolbar.setMovable(False)
+        toolbar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        toolbar.setIconSize(QSize(16, 16))
+        toolbar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        toolbar.toggleViewAction().setEnabled(False)
+        for name in TOOLBAR:
+            if not name:
+                toolbar.addSeparator()
+                continue
+            toolbar.addAction(self.commands.actions[name])
+            button = toolbar.widgetForAction(self.commands.actions[name])
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            if name == "action.train" and isinstance(button, QToolButton):
+                button.setProperty("variant", "primary")
+        spacer = QWidget()
+        spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        toolbar.addWidget(spacer)
+        toolbar.addWidget(ProgressStrip(self.session))
+        return toolbar
+
+    def reset_layout(self) -> None:
+        """The form at the left, the map in the middle, pictures at the right, curves below."""
+        docks = self.docks
+        for dock in docks.values():
+            dock.setFloating(False)
+            self.removeDockWidget(dock)
+        across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
+        self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, docks["run_config"])
+        self.splitDockWidget(docks["run_config"], docks["latent_map"], across)
+        self.splitDockWidget(docks["latent_map"], docks["bound_curves"], down)
+        self.splitDockWidget(docks["latent_map"], docks["decoded_image"], across)
+        self.splitDockWidget(docks["decoded_image"], docks["samples"], down)
+        self.tabifyDockWidget(docks["samples"], docks["reconstructions"])
+        self.splitDockWidget(docks["bound_curves"], docks["kl_dimensions"], across)
+        for dock in docks.values():
+            dock.show()
+        docks["samples"].raise_()
+        size = self.size()
+        if self.isMaximized() and not self.isVisible():
+            # What it will be, not what it was made with.
+            size = QGuiApplication.primaryScreen().availableSize()
+        width, height = max(size.width(), 960), max(size.height(), 600)
+        form = round(min(340, max(288, 0.2 * width)))
+        rest = width - form
+        right = round(min(480, max(258, 0.26 * rest)))
+        below = round(min(440, max(236, 0.33 * height)))
+        self.resizeDocks([docks["run_config"], docks["latent_map"]], [form, rest], across)
+        self.resizeDocks([docks["latent_map"], docks["decoded_image"]], [rest - right, right], across)
+        self.resizeDocks([docks["bound_curves"], docks["kl_dimensions"]], [rest - right, right], across)
+        self.resizeDocks([docks["latent_map"], docks["bound_curves"]], [height - below, below], down)
+        self.resizeDocks([docks["decoded_image"], docks["samples"]], [3 * height // 8, 3 * height // 8], down)
+
+    def _restore_layout(self) -> None:
+        geometry, layout = self.settings.data("window/geometry"), self.settings.data("window/layout")
+        if geometry is None or not self.restoreGeometry(geometry) or not self._is_on_a_screen():
+            self._take_default_size()
+        self.reset_layout()
+        if layout is not None and not self.restoreState(layout, LAYOUT_VERSION):
+            self.reset_layout()
+
+    def _take_default_size(self) -> None:
+        """Most of a large screen, all of a small one."""
+        available = QGuiApplication.primaryScreen().availableGeometry()
+        if available.width() < 1400 or available.height() < 880:
+            self.setGeometry(available)
+            self.setWindowState(Qt.WindowState.WindowMaximized)
+            return
+        self.resize(min(int(available.width() * 0.84), 2160), min(int(available.height() * 0.88), 1280))
+        self.move(available.center() - self.rect().center())
+
+    def _is_on_a_screen(self) -> bool:
+        return any(
+            screen.availableGeometry().intersects(self.geometry().adjusted(40, 40, -40, -40))
+            for screen in QGuiApplication.screens()
+        )
+
+    # --- being seen, and going
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Announces the first paint, after which the slow things may begin."""
+        super().paintEvent(event)
+        if not self._painted:
+            self._painted = True
+            QTimer.singleShot(0, self.first_painted.emit)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Panels may draw from now on."""
+        super().showEvent(event)
+        self._tell_seen()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Panels rest."""
+        super().hideEvent(event)
+        self._tell_seen()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Panels rest while the window is minimised."""
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.WindowStateChange:
+            self._tell_seen()
+
+    def _tell_seen(self) -> None:
+        seen = self.isVisible() and not self.isMinimized() and not self._is_closed
+        for dock in self.docks.values():
+            dock.set_window_shown(seen)
+        self.status.set_active(seen)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Go at once; save; ask only if something would be lost."""
+        if self._is_closed:
+            event.accept()
+            return
+        if self._would_lose() and not self.commands.ask_to_lose():
+            event.ignore()
+            return
+        self._is_closed = True
+        self.settings.remember("window/geometry", self.saveGeometry())
+        self.settings.remember("window/layout", self.saveState(LAYOUT_VERSION))
+        self.commands.close_all()
+        self.message_bar.dismiss()
+        self.hide()
+        # Nobody waits for this any more: the window is gone, the run is being saved.
+        self.closed_cleanly = self.session.close(CLOSE_SECONDS) and not self.session.unsaved
+        self.settings.save()
+        self.error_reports.uninstall()
+        event.accept()
+        self.closed.emit()
+
+    def _would_lose(self) -> bool:
+        run = self.session.run_directory
+        if run is None:
+            return False
+        return self.session.unsaved or (self.session.is_running and not os.access(run.path, os.W_OK))
+
+    # --- messages
+
+    def _show_near(self, place: str) -> None:
+        """Bring what a message is about into sight: a panel, or the form for a setting."""
+        name = place if place in self.docks else "run_config"
+        self.docks[name].show()
+        self.docks[name].raise_()
+        row = next((row for row in self.panel("run_config").rows() if row.path == place), None)
+        (row.editor if row is not None else self.panel(name)).setFocus()
+
+    def _show_details(self, details: str) -> None:
+        self.commands.show_text("Details", details)

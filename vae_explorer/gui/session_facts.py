@@ -1,0 +1,203 @@
+"""What the session knows: the images, the curves, the newest snapshot and where the run is, and who is told of news.
+
+Every event of a worker thread ends here. GUI thread only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal
+
+from vae_explorer.errors import UserError
+from vae_explorer.gui.session_words import RUNNING, Message, Progress, State
+from vae_explorer.gui.threads.exploring import ExplorerThread
+from vae_explorer.training import events
+from vae_explorer.training.metric_history import MetricHistory
+from vae_explorer.training.run_config import default_config
+
+if TYPE_CHECKING:
+    from vae_explorer.datasets.image_dataset import ImageDataset
+    from vae_explorer.gui.threads.failure import Failure
+    from vae_explorer.models.snapshot import Snapshot
+    from vae_explorer.runs.run_directory import RunDirectory
+    from vae_explorer.training.run_config import RunConfig
+
+
+class SessionFacts(QObject):
+    """What is known of the session, as attributes that panels read.
+
+    Signals, all emitted by the session itself in the GUI thread:
+    state_changed(State), dataset_changed(ImageDataset), config_changed(RunConfig), history_changed(),
+    history_cleared(), snapshot_changed(Snapshot), validated(Validated), setting_marked(SettingChanged),
+    pin_changed(numpy (D,) or None), message_posted(Message), started(Started), progress_changed(Progress),
+    preparation_noted(str, empty when there is nothing to say), defect_reported(str, the text of a report).
+    """
+
+    state_changed = Signal(object)
+    dataset_changed = Signal(object)
+    config_changed = Signal(object)
+    history_changed = Signal()
+    history_cleared = Signal()
+    snapshot_changed = Signal(object)
+    validated = Signal(object)
+    setting_marked = Signal(object)
+    pin_changed = Signal(object)
+    message_posted = Signal(object)
+    started = Signal(object)
+    progress_changed = Signal(object)
+    preparation_noted = Signal(str)
+    defect_reported = Signal(str)
+
+    def __init__(self, config: RunConfig | None, parent: QObject | None) -> None:
+        super().__init__(parent)
+        self.state = State.STARTING
+        self.config: RunConfig = config if config is not None else default_config()
+        self.dataset: ImageDataset | None = None
+        self.snapshot: Snapshot | None = None
+        self.pin: np.ndarray | None = None
+        self.device_name = ""
+        self.run_directory: RunDirectory | None = None
+        self.unsaved = False
+        self.explorer_thread = ExplorerThread()
+        self.forget_run()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run is in training, paused or saving its end."""
+        return self.state in RUNNING
+
+    def forget_run(self) -> None:
+        """Empty curves for a new run; the picture on the map stays until the new run sends one."""
+        self.history = MetricHistory()
+        self.marks: list[events.SettingChanged] = []
+        self.kl_D: np.ndarray | None = None
+        self.active_units: int | None = None
+        self.images_per_second = 0.0
+        self.start: events.Started | None = None
+        self.progress: Progress | None = None
+        self.run_directory = None
+        self.unsaved = False
+        self._skips_told = 0
+        self.history_cleared.emit()
+
+    def learn(self, event: events.Event) -> None:
+        """Take in one event of the trainer; snapshots take `show_snapshot`."""
+        match event:
+            case events.MetricsChunk():
+                self._append(event)
+            case events.Validated():
+                self.history.append_validation(event)
+                self.kl_D = event.kl_D if event.kl_D is not None else self.kl_D
+                self.active_units = event.active_units
+                self.validated.emit(event)
+            case events.SettingChanged():
+                self.marks.append(event)
+                self.setting_marked.emit(event)
+            case events.Started():
+                self.start = event
+                self.device_name = event.device_name
+                self.started.emit(event)
+            case events.Paused():
+                self._rest(event)
+            case events.Resumed():
+                if self.state is State.PAUSED:
+                    self.enter(State.TRAINING)
+            case events.StepsSkipped():
+                self._tell_skipped(event)
+            case events.Finished():
+                self._finish(event)
+
+    def enter(self, state: State) -> None:
+        """Be in a state from now on."""
+        if state is not self.state:
+            self.state = state
+            self.state_changed.emit(state)
+
+    def place_pin(self, z: np.ndarray | None) -> None:
+        """Set the pin without a new undo step; one of another latent space is no pin here."""
+        if z is not None and self.snapshot is not None and z.shape != _latent_shape(self.snapshot):
+            z = None
+        self.pin = z
+        self.pin_changed.emit(z)
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Look at these weights from now on."""
+        self.snapshot = snapshot
+        if self.pin is not None and self.pin.shape != _latent_shape(snapshot):
+            self.place_pin(None)
+        self.explorer_thread.adopt(snapshot)
+        self.snapshot_changed.emit(snapshot)
+
+    def post(
+        self,
+        kind: Literal["info", "warning", "error"],
+        text: str,
+        hint: str = "",
+        near: str | None = None,
+        details: str = "",
+    ) -> None:
+        """Tell the person something."""
+        self.message_posted.emit(Message(kind, text, hint, near, details))
+
+    def post_error(self, error: UserError, near: str | None = None) -> None:
+        """Show expected trouble, such as a file that cannot be written."""
+        self.post("error", error.message, error.hint, near)
+
+    def tell(self, failure: Failure) -> None:
+        """Show why a thread ended; a defect also gets its report."""
+        hint = failure.hint
+        if failure.out_of_memory and (half := self.config.training.batch_size // 2):
+            hint = f"Try batch size {half}, or a smaller network, then train again."
+        if failure.report:
+            if self.start is not None:
+                hint = f"The run was ended and its last checkpoint is kept. {hint}"
+            self.defect_reported.emit(failure.report)
+        self.post("error", failure.message, hint, failure.near, failure.report)
+
+    def _append(self, chunk: events.MetricsChunk) -> None:
+        self.history.append_chunk(chunk)
+        self.images_per_second = chunk.images_per_second
+        if chunk.kl_D is not None:
+            self.kl_D = chunk.kl_D
+        if self.start is None:
+            return
+        done = chunk.step - self.start.start_step
+        left = self.start.total_steps - chunk.step
+        eta = chunk.seconds / done * left if done > 0 and chunk.seconds > 0 else None
+        self.progress = Progress(
+            chunk.step, self.start.total_steps, chunk.epoch, self.start.config.training.epochs,
+            chunk.images_seen, chunk.seconds, eta,
+        )  # fmt: skip
+
+    def _rest(self, event: events.Paused) -> None:
+        if self.state is State.TRAINING:
+            self.enter(State.PAUSED)
+        if event.reason:
+            self.post("warning", event.reason, event.hint, near="training.learning_rate")
+
+    def _tell_skipped(self, event: events.StepsSkipped) -> None:
+        # Told when the count has doubled: a run can skip in every chunk.
+        if event.skipped_in_all >= 2 * self._skips_told:
+            self._skips_told = event.skipped_in_all
+            text = f"{event.skipped_in_all:,} training steps were skipped: a number in them was not finite."
+            self.post("warning", text, "Lower the learning rate if this goes on.", near="training.learning_rate")
+
+    def _finish(self, event: events.Finished) -> None:
+        if event.reason == "completed":
+            self.post("info", f"Training is complete: {event.epoch:.0f} epochs in {event.seconds:.0f} s.", "")
+        elif event.reason == "non-finite":
+            self.post(
+                "error",
+                "The run ended because its weights were not finite any more; the last good checkpoint is kept.",
+                "Lower the learning rate or switch gradient clipping on, then train again.",
+                near="training.learning_rate",
+            )
+
+
+def _latent_shape(snapshot: Snapshot) -> tuple[int, ...]:
+    if snapshot.codes_ND is not None:
+        return tuple(snapshot.codes_ND.shape[1:])
+    dimensions = getattr(snapshot.model_config, "latent_dimensions", None)
+    return (int(dimensions),) if dimensions is not None else ()

@@ -1,0 +1,71 @@
+"""What the window remembers from one time to the next: layout, size and recent choices, in an ini file of its own.
+
+QSettings writes the file atomically. A file that cannot be read or written costs the memory, never the window.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+from PySide6.QtCore import QByteArray, QSettings
+
+LAYOUT_VERSION = 1
+"""Counts up when docks are added or renamed; a layout of another version is not restored."""
+
+CONFIG_VARIABLE = "VAE_EXPLORER_CONFIG"
+STATE_VARIABLE = "VAE_EXPLORER_STATE"
+
+
+def config_folder() -> Path:
+    """Where the ini file is: the folder named by VAE_EXPLORER_CONFIG, else the user's configuration folder."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    return Path(named) if named else Path(platformdirs.user_config_dir("vae-explorer", appauthor=False))
+
+
+def state_folder() -> Path:
+    """Where crash files are: the folder named by VAE_EXPLORER_STATE, else the user's state folder."""
+    named = os.environ.get(STATE_VARIABLE)
+    return Path(named) if named else Path(platformdirs.user_state_dir("vae-explorer", appauthor=False))
+
+
+class Settings:
+    """Typed reading and writing of remembered choices; whatever cannot be understood counts as never chosen."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path if path is not None else config_folder() / "window.ini"
+        self._store = QSettings(str(self.path), QSettings.Format.IniFormat)
+
+    def text(self, key: str, default: str, allowed: tuple[str, ...] | None = None) -> str:
+        """A remembered word; the default if it is none of those allowed."""
+        value = self._store.value(key)
+        if not isinstance(value, str) or (allowed is not None and value not in allowed):
+            return default
+        return value
+
+    def number(self, key: str, default: float, minimum: float, maximum: float) -> float:
+        """A remembered number within a range."""
+        try:
+            value = float(str(self._store.value(key)))
+        except ValueError:
+            return default
+        return value if minimum <= value <= maximum else default
+
+    def data(self, key: str) -> QByteArray | None:
+        """Remembered bytes, such as a layout."""
+        value = self._store.value(key)
+        return value if isinstance(value, QByteArray) and not value.isEmpty() else None
+
+    def remember(self, key: str, value: str | float | QByteArray) -> None:
+        """Keep a choice; written to disk by `save`."""
+        self._store.setValue(key, value)
+
+    def forget(self, key: str) -> None:
+        """Drop a choice."""
+        self._store.remove(key)
+
+    def save(self) -> bool:
+        """Write the file; False if that failed."""
+        self._store.sync()
+        return self._store.status() is QSettings.Status.NoError

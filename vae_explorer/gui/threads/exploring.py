@@ -1,0 +1,395 @@
+"""The exploring thread: decodes what the window asks for, newest request first, never twice what nobody waits
+for.
+
+A request names a slot, a number and a piece of work. Of each slot only the newest request is kept; slots are
+served in order of urgency, a click before the background. Work may be a generator: it is resumed step by
+step, more urgent slots are served between its steps, and each value it yields other than None is an answer.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+
+if TYPE_CHECKING:
+    from vae_explorer.latent.explorer import Explorer
+    from vae_explorer.models.snapshot import Snapshot
+
+Work = Callable[["Explorer"], object]
+
+SLOTS = ("point", "tiles", "codes", "samples", "reconstructions")
+"""Most urgent first."""
+
+# An overtaken answer is dropped, but under a slow decoder a long drag must still show something now and then.
+_STARVED_SECONDS = 0.1
+_SHARE_WINDOW_SECONDS = 3.0
+
+
+@dataclass
+class _Request:
+    number: int
+    work: Work
+    steps: Iterator[object] | None = None
+
+
+class ExplorerThread(QObject):
+    """Owns the one explorer of the window. Made, called and closed in the GUI thread.
+
+    answered(slot, number, result, stamp): emitted by the exploring thread, delivered to slots of QObjects in
+    the GUI thread.
+        `stamp` is that of the snapshot the work saw. Never for a request that a newer one of its slot has
+        overtaken.
+    failed(slot, exception): the work of the newest request raised.
+    adopted(snapshot): emitted in the GUI thread by `adopt`.
+    """
+
+    answered = Signal(str, int, object, int)
+    failed = Signal(str, object)
+    adopted = Signal(object)
+
+    def __init__(self, parent: QObject | None = None, make_explorer: Callable[[], Explorer] | None = None) -> None:
+        super().__init__(parent)
+        self._make_explorer = make_explorer or _make_explorer
+        self._condition = threading.Condition()
+        self._waiting: dict[str, _Request] = {}
+        self._under_way: dict[str, _Request] = {}
+        self._overtaken_since: dict[str, float] = {}
+        self._snapshot: Snapshot | None = None
+        self._newest_stamp = 0
+        self._is_closing = False
+        self._busy: deque[tuple[float, float]] = deque()
+        self._decode_seconds = 0.0
+        self._thread: threading.Thread | None = None
+        self.share_limit = 0.10
+        """The part of a core that looking may take while training; snapshots are asked for less often to keep it."""
+        self._look_began, self._look_cost = 0.0, 0.0
+        self.place = PlaceLookedAt(self)
+
+    def adopt(self, snapshot: Snapshot) -> None:
+        """Look through this snapshot from the next request on. Older ones than the last are ignored."""
+        with self._condition:
+            if self._is_closing or snapshot.stamp <= self._newest_stamp:
+                return
+            self._newest_stamp = snapshot.stamp
+            self._look_began, self._look_cost = time.monotonic(), 0.0
+            self._snapshot = snapshot
+            if self._thread is None:
+                # Not before there is something to look at: the thread imports torch. A daemon, so that work
+                # that outlives the deadline of `close` cannot keep the program from ending.
+                self._thread = threading.Thread(target=self._run, name="exploring", daemon=True)
+                self._thread.start()
+            self._condition.notify()
+        self.adopted.emit(snapshot)
+
+    def submit(self, slot: str, number: int, work: Work) -> None:
+        """Ask for work; it replaces what waits or is under way in its slot. Numbers of a slot grow.
+
+        `work` runs in the exploring thread and returns immutable numpy or frozen records. Before the first
+        snapshot requests wait.
+        """
+        if slot not in SLOTS:
+            raise ValueError(f"no slot {slot!r}; there are {', '.join(SLOTS)}")
+        with self._condition:
+            if not self._is_closing:
+                self._waiting[slot] = _Request(number, work)
+                self._condition.notify()
+
+    def withdraw(self, slot: str) -> None:
+        """Forget what waits in a slot, and the answer of what is under way."""
+        with self._condition:
+            self._waiting.pop(slot, None)
+            self._under_way.pop(slot, None)
+            self._overtaken_since.pop(slot, None)
+
+    @property
+    def stamp(self) -> int:
+        """The stamp of the newest snapshot handed over, 0 before the first."""
+        return self._newest_stamp
+
+    @property
+    def decode_ms(self) -> float:
+        """Time from a latent point to its picture, smoothed, in milliseconds; 0 before the first."""
+        return self._decode_seconds * 1e3
+
+    @property
+    def share(self) -> float:
+        """The part of a core that looking took in the last seconds, 0 to 1."""
+        now = time.perf_counter()
+        with self._condition:
+            self._forget_before(now - _SHARE_WINDOW_SECONDS)
+            return min(sum(seconds for _, seconds in self._busy) / _SHARE_WINDOW_SECONDS, 1.0)
+
+    @property
+    def rest_seconds(self) -> float:
+        """How long the next snapshot should wait, so that the last look costs no more than its share."""
+        with self._condition:
+            elapsed = time.monotonic() - self._look_began
+            return max(self._look_cost / self.share_limit - elapsed, 0.0)
+
+    def close(self, deadline: float = 2.0) -> bool:
+        """Take no more requests and wait at most `deadline` seconds; whether the thread has ended."""
+        with self._condition:
+            self._is_closing = True
+            self._waiting.clear()
+            self._under_way.clear()
+            self._condition.notify()
+        if self._thread is None:
+            return True
+        self._thread.join(deadline)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        import torch
+
+        # The cores belong to training; more than one thread of looking costs it more than it gains (per
+        # thread setting).
+        torch.set_num_threads(1)
+        explorer = self._make_explorer()
+        while self._wait(explorer):
+            snapshot = self._take_snapshot()
+            if snapshot is not None:
+                self._adopt_in(explorer, snapshot)
+            self._serve_one(explorer)
+
+    def _wait(self, explorer: Explorer) -> bool:
+        """Sleep until there is something to do; False when closing."""
+        with self._condition:
+            while not self._is_closing:
+                has_work = bool(self._waiting or self._under_way)
+                if self._snapshot is not None or (has_work and explorer.stamp):
+                    return True
+                self._condition.wait()
+            return False
+
+    def _take_snapshot(self) -> Snapshot | None:
+        with self._condition:
+            for slot in self._waiting:
+                self._under_way.pop(slot, None)
+            if self._under_way:
+                # What is under way finishes with the weights it began with: a picture is of one snapshot.
+                return None
+            snapshot, self._snapshot = self._snapshot, None
+            return snapshot
+
+    def _adopt_in(self, explorer: Explorer, snapshot: Snapshot) -> None:
+        start = time.thread_time()
+        try:
+            explorer.adopt(snapshot)
+        except Exception as error:  # a failed look must not end the thread; the window tells
+            self._emit_failed("point", error)
+        self._count(time.thread_time() - start)
+
+    def _serve_one(self, explorer: Explorer) -> None:
+        with self._condition:
+            slot = next((name for name in SLOTS if name in self._waiting or name in self._under_way), None)
+            if slot is None or not explorer.stamp:
+                return
+            request = self._waiting.pop(slot, None) or self._under_way[slot]
+            self._under_way[slot] = request
+        start, start_of_work = time.perf_counter(), time.thread_time()
+        error: Exception | None = None
+        result, has_ended = None, True
+        try:
+            if request.steps is None:
+                result = request.work(explorer)
+                if isinstance(result, GeneratorType):
+                    request.steps, result = result, None
+            if request.steps is not None:
+                result = next(request.steps, _END)
+                has_ended = result is _END
+        except Exception as caught:  # whatever the work raised is told in the GUI thread
+            error = caught
+        seconds = time.perf_counter() - start
+        # Time of the processor, not of the clock: what waits for its turn takes nothing from training.
+        self._count(time.thread_time() - start_of_work, is_asked_by_hand=slot == "point")
+        if slot == "point" and error is None:
+            previous = self._decode_seconds or seconds
+            self._decode_seconds = previous + 0.2 * (seconds - previous)
+        with self._condition:
+            is_current = self._under_way.get(slot) is request
+            if is_current and has_ended:
+                del self._under_way[slot]
+            is_wanted = is_current and not self._is_overtaken(slot)
+        if error is not None:
+            if is_wanted:
+                self._emit_failed(slot, error)
+        elif is_wanted and result is not None and result is not _END:
+            self.answered.emit(slot, request.number, result, explorer.stamp)
+
+    def _is_overtaken(self, slot: str) -> bool:
+        if slot not in self._waiting:
+            self._overtaken_since.pop(slot, None)
+            return False
+        now = time.perf_counter()
+        since = self._overtaken_since.setdefault(slot, now)
+        if now - since < _STARVED_SECONDS:
+            return True
+        self._overtaken_since[slot] = now
+        return False
+
+    def _emit_failed(self, slot: str, error: Exception) -> None:
+        # Without its traceback the exception holds no tensors of the frames it came through.
+        self.failed.emit(slot, error.with_traceback(None))
+
+    def _count(self, seconds: float, *, is_asked_by_hand: bool = False) -> None:
+        now = time.perf_counter()
+        with self._condition:
+            if not is_asked_by_hand:
+                self._look_cost += seconds
+            self._busy.append((now, seconds))
+            self._forget_before(now - _SHARE_WINDOW_SECONDS)
+
+    def _forget_before(self, moment: float) -> None:
+        while self._busy and self._busy[0][0] < moment:
+            self._busy.popleft()
+
+
+_END = object()
+
+
+def _make_explorer() -> Explorer:
+    from vae_explorer.latent.explorer import Explorer
+
+    return Explorer()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedPlace:
+    """A latent point and what it decodes to.
+
+    kind: "pinned", "hover", or "origin" before anything was pointed at. picture: uint8 (H, W) or (H, W, C).
+    log_prior: log p(z) in nats, None for a model without a prior. asked_at: `time.perf_counter` of the mouse
+    or key event that asked, None when a new snapshot did. step: of the snapshot it was decoded with.
+    """
+
+    z_D: np.ndarray[Any, np.dtype[np.float64]]
+    kind: str
+    picture: np.ndarray[Any, np.dtype[np.uint8]]
+    log_prior: float | None
+    step: int
+    decode_ms: float
+    asked_at: float | None
+
+
+class PlaceLookedAt(QObject):
+    """The one place whose picture is shown: under the mouse, else the pin, else the last one under the mouse,
+    else z = 0.
+
+    GUI thread. It numbers its requests on the slot "point" and repeats the current one when a snapshot is
+    adopted. Nothing is asked for while nobody watches.
+
+    decoded(DecodedPlace): the current place has a new picture.
+    """
+
+    decoded = Signal(object)
+
+    def __init__(self, thread: ExplorerThread) -> None:
+        super().__init__(thread)
+        self._thread = thread
+        self._number = 0
+        self._oldest_wanted = 1
+        self._watchers: set[str] = set()
+        self._pin_D: np.ndarray[Any, np.dtype[np.float64]] | None = None
+        self._hover_D: np.ndarray[Any, np.dtype[np.float64]] | None = None
+        self._is_hovering = False
+        self._num_dimensions = 0
+        self.latency_ms = 0.0
+        """From the last mouse or key event on the map to its picture painted, in milliseconds."""
+        thread.answered.connect(self._show, Qt.ConnectionType.QueuedConnection)
+        thread.adopted.connect(self._follow)
+
+    def watch(self, watcher: str, is_watching: bool) -> None:
+        """Say that a panel shows the place, or no longer does."""
+        if is_watching:
+            self._watchers.add(watcher)
+            self.ask()
+        else:
+            self._watchers.discard(watcher)
+
+    def hover(self, z_D: np.ndarray[Any, np.dtype[np.float64]], asked_at: float | None = None) -> None:
+        """The mouse is over this place."""
+        self._hover_D, self._is_hovering = z_D, True
+        self.ask(asked_at)
+
+    def leave(self) -> None:
+        """The mouse has left: back to the pin, if there is one."""
+        if self._is_hovering:
+            self._is_hovering = False
+            if self._pin_D is not None:
+                self._hover_D = None
+                self._oldest_wanted = self._number + 1
+                self.ask()
+
+    def pin(self, z_D: np.ndarray[Any, np.dtype[np.float64]] | None, asked_at: float | None = None) -> None:
+        """The pin stands here now, or nowhere. Saying the same again asks for nothing."""
+        if z_D is self._pin_D or (z_D is not None and self._pin_D is not None and np.array_equal(z_D, self._pin_D)):
+            return
+        if z_D is None or self._pin_D is None:
+            self._oldest_wanted = self._number + 1
+        self._pin_D = z_D
+        # Where the pin was set, not where the mouse rests, is what the person asked to see.
+        if z_D is not None:
+            self._is_hovering, self._hover_D = False, None
+        self.ask(asked_at)
+
+    def ask(self, asked_at: float | None = None) -> None:
+        """Ask for the current place's picture."""
+        if not self._watchers or not self._num_dimensions:
+            return
+        kind, z_D = self._current()
+        if z_D.size != self._num_dimensions or not np.isfinite(z_D).all():
+            return
+        self._number += 1
+
+        def work(explorer: Explorer) -> DecodedPlace:
+            start = time.perf_counter()
+            picture = explorer.decode(z_D[None])[0]
+            decode_ms = (time.perf_counter() - start) * 1e3
+            log_prior = explorer.log_prior(z_D[None])
+            step = 0 if explorer.snapshot is None else explorer.snapshot.step
+            return DecodedPlace(
+                z_D,
+                kind,
+                picture,
+                None if log_prior is None else float(log_prior[0]),
+                step,
+                decode_ms,
+                asked_at,
+            )
+
+        self._thread.submit("point", self._number, work)
+
+    def painted(self, place: DecodedPlace) -> None:
+        """A panel has painted this answer; called at the end of the paint event."""
+        if place.asked_at is not None:
+            self.latency_ms = (time.perf_counter() - place.asked_at) * 1e3
+
+    @Slot(object)
+    def _follow(self, snapshot: Snapshot) -> None:
+        codes_ND = snapshot.codes_ND
+        num_dimensions = 0 if codes_ND is None else int(codes_ND.shape[1])
+        if num_dimensions != self._num_dimensions:
+            self._num_dimensions, self._hover_D, self._is_hovering = num_dimensions, None, False
+            self._oldest_wanted = self._number + 1
+        self.ask()
+
+    @Slot(str, int, object, int)
+    def _show(self, slot: str, number: int, result: object, stamp: int) -> None:
+        del stamp
+        if slot == "point" and number >= self._oldest_wanted and isinstance(result, DecodedPlace):
+            self.decoded.emit(result)
+
+    def _current(self) -> tuple[str, np.ndarray[Any, np.dtype[np.float64]]]:
+        if self._hover_D is not None and (self._is_hovering or self._pin_D is None):
+            return "hover", self._hover_D
+        if self._pin_D is not None:
+            return "pinned", self._pin_D
+        return "origin", np.zeros(self._num_dimensions)

@@ -1,0 +1,128 @@
+"""Training in a plain Python thread.
+
+A `QThread` that still runs when its last reference goes aborts the process; a Python thread owned by the session is
+stopped by a flag that the trainer reads between two steps, and joined with a deadline.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vae_explorer.errors import UserError
+from vae_explorer.gui.threads.failure import Failure, failure_of
+from vae_explorer.gui.threads.preparing import DatasetReady, load_images
+from vae_explorer.runs.run_directory import RunDirectory, new_run_path
+from vae_explorer.training.control import Control
+from vae_explorer.training.events import Finished, MetricsChunk, Paused, SnapshotTaken
+
+if TYPE_CHECKING:
+    from vae_explorer.datasets.image_dataset import ImageDataset
+    from vae_explorer.gui.threads.mailbox import Mailbox
+    from vae_explorer.training.run_config import RunConfig
+
+
+@dataclass(frozen=True)
+class RunCreated:
+    """The folder of the run exists."""
+
+    run_directory: RunDirectory
+
+
+@dataclass(frozen=True)
+class TrainingEnded:
+    """The thread is about to end; `failure` says why if it was not the trainer's own doing.
+
+    `saved`: no state of the run waits to be written; its newest checkpoint is its last state.
+    """
+
+    failure: Failure | None
+    saved: bool
+
+
+class TrainingThread(threading.Thread):
+    """One run, from its configuration to its last checkpoint.
+
+    Posts the trainer's events as they are, and RunCreated, DatasetReady, TrainingEnded of its own. `control` may be
+    used from any thread, before the start too. `running_share` is the part of the last second in which this thread
+    had a core (0..1): what remains is what looking took.
+    """
+
+    def __init__(self, config: RunConfig, dataset: ImageDataset | None, runs_folder: Path, mailbox: Mailbox) -> None:
+        super().__init__(name="training", daemon=False)
+        self.control = Control()
+        self.running_share = 1.0
+        self._config = config
+        self._dataset = dataset
+        self._runs_folder = runs_folder
+        self._mailbox = mailbox
+        self._run_directory: RunDirectory | None = None
+        self._step_to_save = 0
+        self._clock = (0.0, 0.0)
+
+    def run(self) -> None:
+        """Train until done, stopped or failed; whatever happens, TrainingEnded is the last event."""
+        failure = None
+        try:
+            self._train()
+        except Exception as error:
+            failure = failure_of(error)
+        # The handler is left, so no frame holds a tensor any more.
+        self._dataset = None
+        if failure is not None:
+            _give_memory_back()
+        self._mailbox.post(TrainingEnded(failure, self._is_saved()))
+
+    def _train(self) -> None:
+        from vae_explorer.runs.recorder import record
+        from vae_explorer.training.trainer import Trainer
+
+        run_directory = RunDirectory.create(self._config, new_run_path(self._runs_folder, self._config))
+        self._run_directory = run_directory
+        self._mailbox.post(RunCreated(run_directory))
+        if self._dataset is None:
+            self._dataset = load_images(self._config)
+            self._mailbox.post(DatasetReady(self._config, self._dataset))
+        trainer = Trainer(self._config, self._dataset, run_directory.name, spare_cores=1)
+        self._clock = (time.perf_counter(), time.thread_time())
+        with contextlib.closing(record(trainer.run(self.control), run_directory)) as events:
+            for event in events:
+                if isinstance(event, SnapshotTaken):
+                    self._mailbox.post_newest(event)
+                    continue
+                if isinstance(event, MetricsChunk):
+                    self._measure_share()
+                elif isinstance(event, Paused):
+                    self._clock = (0.0, 0.0)
+                elif isinstance(event, Finished) and event.state is not None:
+                    self._step_to_save = event.step
+                self._mailbox.post(event)
+
+    def _is_saved(self) -> bool:
+        if self._run_directory is None or self._step_to_save == 0:
+            return True
+        try:
+            newest = self._run_directory.newest_checkpoint()
+        except UserError:
+            return False
+        return newest is not None and int(newest.name) >= self._step_to_save
+
+    def _measure_share(self) -> None:
+        wall, busy = time.perf_counter(), time.thread_time()
+        since_wall, since_busy = self._clock
+        if since_wall == 0.0:
+            self._clock = (wall, busy)
+        elif wall - since_wall >= 0.5:
+            self.running_share = min(1.0, (busy - since_busy) / (wall - since_wall))
+            self._clock = (wall, busy)
+
+
+def _give_memory_back() -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

@@ -1,0 +1,103 @@
+"""What a person arranges and can take back: settings, presets and the pin. Training steps are not undone.
+
+A command changes the session's data; the widgets follow the session's signals. Nothing is asked inside a command.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtGui import QUndoCommand
+
+from vae_explorer.training.run_config import setting_at, value_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vae_explorer.config import Value
+    from vae_explorer.gui.session import Session
+    from vae_explorer.training.run_config import RunConfig
+
+_EDIT_ID = 1
+_PIN_ID = 2
+
+
+class EditSetting(QUndoCommand):
+    """One setting; typing on in the same field makes one step."""
+
+    def __init__(self, session: Session, path: str, value: Value) -> None:
+        super().__init__(f"change {setting_at(session.config, path).label.lower()}")
+        self._session = session
+        self.path = path
+        self._before = session.config
+        self._value = value
+
+    def redo(self) -> None:
+        """Set the value; SettingError was raised before the command was made."""
+        self._session.place_value(self.path, self._value)
+
+    def undo(self) -> None:
+        """Set the earlier value. A model's own settings come back with it."""
+        if self.path == "model.name":
+            self._session.place_config(self._before)
+        else:
+            self._session.place_value(self.path, value_of(self._before, self.path))
+
+    def id(self) -> int:
+        """Tells Qt which commands may be merged."""
+        return _EDIT_ID
+
+    def mergeWith(self, other: QUndoCommand) -> bool:
+        """Take over the value of the next command if it is about the same setting."""
+        if not isinstance(other, EditSetting) or other.path != self.path or self.path == "model.name":
+            return False
+        self._value = other._value
+        return True
+
+
+class ReplaceConfig(QUndoCommand):
+    """The whole configuration, as by a preset."""
+
+    def __init__(self, session: Session, config: RunConfig, label: str) -> None:
+        super().__init__(label)
+        self._session = session
+        self._before = session.config
+        self._after = config
+
+    def redo(self) -> None:
+        """Show the new configuration."""
+        self._session.place_config(self._after)
+
+    def undo(self) -> None:
+        """Show the earlier one."""
+        self._session.place_config(self._before)
+
+
+class SetPin(QUndoCommand):
+    """The pinned latent point; one drag is one step."""
+
+    def __init__(self, session: Session, z: np.ndarray | None, merge: bool) -> None:
+        super().__init__("move pin" if z is not None else "remove pin")
+        self._session = session
+        self._before = session.pin
+        self._after = z
+        self._merge = merge
+
+    def redo(self) -> None:
+        """Put the pin where it goes."""
+        self._session.place_pin(self._after)
+
+    def undo(self) -> None:
+        """Put it back."""
+        self._session.place_pin(self._before)
+
+    def id(self) -> int:
+        """Tells Qt which commands may be merged."""
+        return _PIN_ID
+
+    def mergeWith(self, other: QUndoCommand) -> bool:
+        """Take over the place of the next command if it belongs to the same drag."""
+        if not isinstance(other, SetPin) or not other._merge:
+            return False
+        self._after = other._after
+        return True

@@ -1,0 +1,247 @@
+"""The map as a painted surface: two pictures laid into the plane, and what is drawn over them.
+
+The surface knows nothing of models. It is handed pictures with their place in the plane and paints them pixel
+on pixel. While the person pans or zooms, the pictures at hand are moved and stretched until better ones come.
+"""
+
+from __future__ import annotations
+
+import time
+
+from PySide6.QtCore import QEasingCurve, QRect, QRectF, QSize, Qt, QVariantAnimation, Signal, Slot
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from vae_explorer.gui import theme
+from vae_explorer.gui.widgets import map_painting
+from vae_explorer.gui.widgets.map_frame import MapFrame
+from vae_explorer.gui.widgets.map_painting import BOTTOM_GUTTER, LEFT_GUTTER, PlacedPicture
+from vae_explorer.latent.lattice import CellRange
+from vae_explorer.latent.map_rect import MapRect
+
+_MARGIN = 8
+_GLIDE_MS = 260
+
+
+class MapSurface(QWidget):
+    """Paints the latent map.
+
+    Signals (GUI thread): frame_changed(), the part of the plane in sight or the size of the plot changed.
+    """
+
+    frame_changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumSize(240, 200)
+        self.frame = MapFrame()
+        self.note = ""
+        self.axis_labels = ("", "")
+        self.shows_prior = False
+        self.cell_level: int | None = None
+        self.painted_ms = 0.0
+        self._below: PlacedPicture | None = None
+        self._manifold: PlacedPicture | None = None
+        self._codes: PlacedPicture | None = None
+        self._pin: tuple[float, float] | None = None
+        self._hover: tuple[float, float] | None = None
+        self._goal: MapFrame | None = None
+        self._origin = self.frame
+        self._glide = QVariantAnimation(self)
+        self._glide.setStartValue(0.0)
+        self._glide.setEndValue(1.0)
+        self._glide.setDuration(_GLIDE_MS)
+        self._glide.setEasingCurve(QEasingCurve.Type.InOutCubic)
+        self._glide.valueChanged.connect(self._glide_on)
+        self._glide.finished.connect(self._glide_ended)
+        theme.notifier().changed.connect(self._repaint_all)
+
+    # --- what it is handed
+
+    @property
+    def is_gliding(self) -> bool:
+        """Whether the frame is moving by itself; pictures asked for now would come too late."""
+        return self._goal is not None
+
+    @property
+    def plot(self) -> QRect:
+        """The plot inside the axes, in the widget's logical pixels."""
+        return QRect(
+            LEFT_GUTTER, _MARGIN, max(self.width() - LEFT_GUTTER - _MARGIN, 1),
+            max(self.height() - BOTTOM_GUTTER - _MARGIN, 1),
+        )  # fmt: skip
+
+    def set_manifold(
+        self, picture: PlacedPicture | None, *, is_backdrop: bool = False, keeps_last: bool = False
+    ) -> None:
+        """Lay down the decoded manifold.
+
+        `is_backdrop`: a coarse picture to be seen wherever there is no sharp one. `keeps_last`: the picture
+        so far stays under the new one, which covers another part or is not whole.
+        """
+        if is_backdrop:
+            self._below, self._manifold = picture, None
+        else:
+            if keeps_last:
+                self._below = self._manifold or self._below
+            elif picture is None or picture.rect.contains(self.frame.rect):
+                self._below = None
+            self._manifold = picture
+        self.update(self.plot)
+
+    def set_codes(self, picture: PlacedPicture | None) -> None:
+        """Lay down the codes."""
+        self._codes = picture
+        self.update(self.plot)
+
+    def set_pin(self, pin: tuple[float, float] | None) -> None:
+        """Show the pin at this map point, or none."""
+        self._update_around_pin()
+        self._pin = pin
+        self._update_around_pin()
+
+    def set_note(self, note: str) -> None:
+        """A sentence in place of the map; empty when there is a map."""
+        if note != self.note:
+            self.note = note
+            self._repaint_all()
+
+    def set_frame(self, frame: MapFrame) -> None:
+        """Show another part of the plane at once."""
+        self._glide.stop()
+        self._goal = None
+        if frame != self.frame:
+            self.frame = frame
+            self._repaint_all()
+            self.frame_changed.emit()
+
+    def glide_to(self, frame: MapFrame) -> None:
+        """Move smoothly to another part of the plane; `frame_changed` comes once, on arrival."""
+        if not self.isVisible():
+            self.set_frame(frame)
+            return
+        self._glide.stop()
+        self._origin, self._goal = self.frame, frame
+        self._glide.start()
+
+    # --- painting
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """All layers, clipped to what needs it."""
+        start = time.perf_counter()
+        colours = theme.current()
+        painter = QPainter(self)
+        plot = self.plot
+        painter.fillRect(event.rect(), QColor(colours.panel))
+        painter.translate(plot.topLeft())
+        if self.note:
+            painter.setPen(QColor(colours.muted))
+            box = QRectF(0, 0, plot.width(), plot.height()).adjusted(24, 24, -24, -24)
+            painter.drawText(box, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.note)
+        else:
+            self._paint_map(painter, colours)
+        if self.hasFocus():
+            painter.setPen(QPen(QColor(colours.accent), 1.0))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(QRect(-1, -1, plot.width() + 1, plot.height() + 1))
+        painter.end()
+        self.painted_ms = (time.perf_counter() - start) * 1e3
+
+    def _paint_map(self, painter: QPainter, colours: theme.Theme) -> None:
+        frame = self.frame
+        ratio = self.devicePixelRatioF()
+        is_line = not self.axis_labels[1]
+        small = painter.font()
+        small.setPointSizeF(max(small.pointSizeF() - 1.0, 7.0))
+        painter.setFont(small)
+        painter.save()
+        painter.setClipRect(QRectF(0, 0, frame.width, frame.height), Qt.ClipOperation.IntersectClip)
+        if self._below is not None and not self._manifold_covers():
+            self._below.paint(painter, frame, ratio)
+        for picture in (self._manifold, self._codes):
+            if picture is not None:
+                picture.paint(painter, frame, ratio)
+        if self.shows_prior:
+            map_painting.paint_prior(painter, frame, colours, is_line)
+        if self._hover is not None and (cell := self._cell_at(self._hover)) is not None:
+            map_painting.paint_cell(painter, frame, colours, cell)
+        if self._pin is not None:
+            map_painting.paint_pin(painter, frame, colours, self._pin, is_line)
+        painter.restore()
+        map_painting.paint_axes(painter, frame, colours, self.axis_labels)
+        if self._hover is not None:
+            map_painting.paint_place_on_axes(painter, frame, colours, self._hover, not is_line)
+
+    def _manifold_covers(self) -> bool:
+        manifold = self._manifold
+        if manifold is None or manifold.image.format() != QImage.Format.Format_RGB32:
+            return False
+        return manifold.rect.contains(self.frame.rect)
+
+    def _cell_at(self, place: tuple[float, float]) -> MapRect | None:
+        if self.cell_level is None:
+            return None
+        cells = CellRange.covering(MapRect(place[0], place[1], place[0], place[1]), self.cell_level)
+        return CellRange(self.cell_level, cells.row, cells.column, 1, 1).rect
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another size shows more or less of the plane at the same scale."""
+        super().resizeEvent(event)
+        plot = self.plot
+        if self._goal is not None:
+            self._goal = self._goal.resized(plot.width(), plot.height())
+            self._origin = self._origin.resized(plot.width(), plot.height())
+        self.frame = self.frame.resized(plot.width(), plot.height())
+        self.frame_changed.emit()
+
+    def sizeHint(self) -> QSize:
+        """Room for a map."""
+        return QSize(640, 560)
+
+    # --- inner workings
+
+    def _set_hover(self, place: tuple[float, float] | None) -> None:
+        self._update_around_hover()
+        self._hover = place
+        self._update_around_hover()
+
+    def _update_around_hover(self) -> None:
+        # A moving mouse repaints a cell and two tags, not the whole map.
+        if self._hover is None:
+            return
+        plot, line = self.plot, self.fontMetrics().height() + 12
+        left, top = self.frame.to_screen(*self._hover)
+        self.update(0, round(plot.top() + top - line), LEFT_GUTTER, 2 * line)
+        self.update(round(plot.left() + left - 60), plot.bottom() - 1, 120, BOTTOM_GUTTER + _MARGIN)
+        if (cell := self._cell_at(self._hover)) is not None:
+            left, top = self.frame.to_screen(cell.left, cell.top)
+            side = round(cell.width * self.frame.scale) + 4
+            self.update(round(plot.left() + left) - 2, round(plot.top() + top) - 2, side, side)
+
+    def _update_around_pin(self) -> None:
+        if self._pin is not None:
+            plot = self.plot
+            left, top = self.frame.to_screen(*self._pin)
+            if self.axis_labels[1]:
+                self.update(round(plot.left() + left) - 18, round(plot.top() + top) - 18, 36, 36)
+            else:
+                self.update(round(plot.left() + left) - 18, plot.top(), 36, plot.height())
+
+    @Slot(object)
+    def _glide_on(self, part: object) -> None:
+        if self._goal is not None and isinstance(part, float):
+            self.frame = self._origin.between(self._goal, part)
+            self._repaint_all()
+
+    @Slot()
+    def _glide_ended(self) -> None:
+        if self._goal is not None:
+            self.frame, self._goal = self._goal, None
+            self._repaint_all()
+            self.frame_changed.emit()
+
+    @Slot()
+    def _repaint_all(self) -> None:
+        self.update()

@@ -17,7 +17,7 @@ from vae_explorer.datasets.image_dataset import load_dataset
 from vae_explorer.runs.recorder import record
 from vae_explorer.runs.run_directory import RunDirectory
 from vae_explorer.training.control import Control
-from vae_explorer.training.events import MetricsChunk
+from vae_explorer.training.events import MetricsChunk, Started
 from vae_explorer.training.hardware import choose_device
 from vae_explorer.training.run_config import load_preset, with_value
 from vae_explorer.training.trainer import Trainer
@@ -35,9 +35,12 @@ class OurProgram:
         self.trainer = Trainer(config, self.dataset, f"benchmark-{precision}")
         run = RunDirectory.create(config, folder / f"ours-{precision}")
         self.stream = record(self.trainer.run(Control()), run)
-        next(self.stream)
+        started = next(self.stream)
+        assert isinstance(started, Started)
+        self.num_threads = started.num_threads
 
     def train_epoch(self) -> float:
+        torch.set_num_threads(self.num_threads)
         begin, begin_images = time.perf_counter(), self.trainer.images_seen
         for event in self.stream:
             if isinstance(event, MetricsChunk) and event.images_seen - begin_images >= 60_000 * 0.98:
@@ -55,6 +58,7 @@ class OurProgram:
 
 def run() -> dict[str, Any]:
     device = choose_device("auto")
+    default_threads = torch.get_num_threads()
     rates: dict[str, list[float]] = {"reference": [], "float32": [], "auto": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -62,21 +66,31 @@ def run() -> dict[str, Any]:
         ours = {precision: OurProgram(folder, precision, device) for precision in ("float32", "auto")}
         for _ in range(EPOCHS):
             # The reference runs with torch's own number of threads, each of ours with the number that its trial chose.
-            torch.set_num_threads(torch.get_num_threads())
+            torch.set_num_threads(default_threads)
             rates["reference"].append(60_000 / reference.train_epoch())
             for precision, program in ours.items():
                 rates[precision].append(60_000 / program.train_epoch())
         bounds = {"reference": reference.test_bound()}
+        threads = {"reference": default_threads}
         for precision, program in ours.items():
             program.finish()
             bounds[precision] = test_bound(program.trainer, "grey")
+            threads[precision] = program.num_threads
     rows = []
     for program_name, found in rates.items():
         ratios = [a / b for a, b in zip(found, rates["reference"], strict=True)]
-        rows.append((program_name, f"{median(found):,.0f}", f"{median(ratios):.2f}", f"{bounds[program_name]:.2f}"))
+        rows.append(
+            (
+                program_name,
+                threads[program_name],
+                f"{median(found):,.0f}",
+                f"{median(ratios):.2f}",
+                f"{bounds[program_name]:.2f}",
+            )
+        )
     print_table(
         f"P1/P2 training, 784-400-20, batch 128, {EPOCHS} epochs in turn on {device}",
-        ("program", "images/s (median)", "x reference (median)", "test -ELBO(1), nats"),
+        ("program", "threads", "images/s (median)", "x reference (median)", "test -ELBO(1), nats"),
         rows,
     )
     if device.type != "cuda":
@@ -85,5 +99,6 @@ def run() -> dict[str, Any]:
         "machine": machine(),
         "images_per_second": rates,
         "test_bound": bounds,
+        "threads": threads,
         "p2_measured": device.type == "cuda",
     }

@@ -110,3 +110,16 @@ def test_a_snapshot_is_a_copy_that_rebuilds_the_same_outputs(record: ModelRecord
     with torch.no_grad():
         after = other.decode(other.encode(batch.x_BCHW, batch.label_B).mean, batch.label_B).mean_BCHW
     assert torch.equal(before, after)
+
+
+def test_a_snapshots_codes_are_finite_copies() -> None:
+    codes_ND = torch.tensor([[1.0, float("nan")], [float("inf"), 2.0]])
+    model = build(MODELS["vae"])
+    snapshot = take_snapshot(
+        model, codes_ND, run_name="r", model_name="vae", model_config=None, image_shape=SHAPE, num_classes=3, step=1,
+        images_seen=12, beta=1.0,
+    )  # fmt: skip
+    assert snapshot.codes_ND is not None
+    assert snapshot.codes_ND.tolist() == [[1.0, 0.0], [0.0, 2.0]]
+    codes_ND.fill_(7)
+    assert snapshot.codes_ND[0, 0] == 1.0

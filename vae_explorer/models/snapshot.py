@@ -58,7 +58,8 @@ def take_snapshot(
     """Clone weights, buffers and codes; called by the thread that owns them, between two steps."""
     with torch.no_grad():
         weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        codes = None if codes_ND is None else codes_ND.clone()
+        # Codes of a step that was skipped may not be finite; they would tear the map's frame.
+        codes = None if codes_ND is None else torch.nan_to_num(codes_ND, nan=0.0, posinf=0.0, neginf=0.0)
     return Snapshot(
         run_name=run_name, model_name=model_name, model_config=model_config, image_shape=image_shape,
         num_classes=num_classes, step=step, images_seen=images_seen, beta=beta, weights=weights, codes_ND=codes,

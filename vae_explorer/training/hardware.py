@@ -16,6 +16,9 @@ from vae_explorer.errors import UserError
 BFLOAT16_GAIN = 1.3
 """bfloat16 is taken where its matrix product is at least this much faster; below that, casting eats the gain."""
 
+TRIAL_ROUNDS = 6
+"""Rounds in which the candidates for the number of threads take turns; 6 of 6 steps take about 0.2 s on two cores."""
+
 
 def choose_device(wish: str) -> torch.device:
     """The device for `auto`, `cpu`, `cuda` or `mps`; raises UserError where the machine has no such device."""
@@ -92,8 +95,8 @@ def choose_num_threads(
     """The number of CPU threads of a training step, set for the calling thread before returning.
 
     0 tries one thread and powers of two up to the cores less `spare_cores`, on a throw-away copy of the training step
-    (`make_step`), and takes the fewest that is within 10 % of the fastest. A window spares one core for itself: threads
-    that wait for each other lose far more than a core to a busy neighbour (DESIGN.md 6.8).
+    (`make_step`), and takes the fastest. A window spares one core for itself: threads that wait for each other lose far
+    more than a core to a busy neighbour.
     """
     if wish > 0 or device.type != "cpu":
         num = wish or torch.get_num_threads()
@@ -103,17 +106,20 @@ def choose_num_threads(
     candidates = [1]
     while candidates[-1] * 2 <= cores - spare_cores:
         candidates.append(candidates[-1] * 2)
-    chosen = candidates[0] if len(candidates) == 1 else _fewest_fast_threads(candidates, make_step())
+    chosen = candidates[0] if len(candidates) == 1 else _fastest_num_threads(candidates, make_step())
     torch.set_num_threads(chosen)
     return chosen
 
 
-def _fewest_fast_threads(candidates: list[int], step: Callable[[], object]) -> int:
-    seconds = {}
-    for num in candidates:
-        torch.set_num_threads(num)
-        seconds[num] = _fastest(step, repeats=8)
-    return min(num for num in candidates if seconds[num] <= 1.1 * min(seconds.values()))
+def _fastest_num_threads(candidates: list[int], step: Callable[[], object]) -> int:
+    # In turns, since a neighbour that takes a core for a tenth of a second would otherwise decide; the best of each is
+    # what the machine can do.
+    seconds = dict.fromkeys(candidates, float("inf"))
+    for _ in range(TRIAL_ROUNDS):
+        for num in candidates:
+            torch.set_num_threads(num)
+            seconds[num] = min(seconds[num], _fastest(step, repeats=5))
+    return min(seconds, key=lambda num: seconds[num])
 
 
 def generator_for(device: torch.device, seed: int) -> torch.Generator:

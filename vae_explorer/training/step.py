@@ -71,7 +71,7 @@ class TrainingStep:
         """Train on the items of these ids; returns the row, float32 (columns,), on the device."""
         x_BCHW = apply_protocol(self.protocol, self.dataset.images.gather(index_B), self.data_noise)
         labels = self.dataset.labels_N
-        label_B = None if labels is None else labels[index_B]
+        label_B = None if labels is None else labels.index_select(0, index_B)
         with self.autocast():
             objective = self.model.objective(Batch(x_BCHW, index_B, label_B), self.beta, self.noise)
         for parameter in self.parameters:
@@ -87,7 +87,8 @@ class TrainingStep:
             self.optimiser.found_inf = skipped  # type: ignore[attr-defined]
             self.optimiser.step()
             if self.codes_ND is not None and objective.codes_BD is not None:
-                self._keep_codes(self.codes_ND, index_B, objective.codes_BD, skipped)
+                # The step has computed the codes of its batch anyway, so the map of all items is free.
+                self.codes_ND.index_copy_(0, index_B, objective.codes_BD)
             self.kl_D = objective.kl_D
             terms = [objective.terms[name].float() for name in self.term_names]
             return torch.stack([*terms, self.beta, self.learning_rate, norm, skipped])
@@ -106,13 +107,6 @@ class TrainingStep:
         if self.gradient_clip_norm > 0:
             factor = torch.clamp(self.gradient_clip_norm / (norm + 1e-6), max=1.0)
             torch._foreach_mul_([p.grad for p in self.parameters if p.grad is not None], factor)
-
-    @staticmethod
-    def _keep_codes(codes_ND: Tensor, index_B: Tensor, codes_BD: Tensor, skipped: Tensor) -> None:
-        # The step has computed the codes of its batch anyway, so the map of all items is free. Those of a step that
-        # was not finite would tear the map's frame.
-        finite_BD = torch.nan_to_num(codes_BD, nan=0.0, posinf=0.0, neginf=0.0)
-        codes_ND.index_copy_(0, index_B, torch.where(skipped > 0, codes_ND.index_select(0, index_B), finite_BD))
 
 
 def make_optimiser(parameters: list[torch.nn.Parameter], learning_rate: Tensor) -> torch.optim.Adam:

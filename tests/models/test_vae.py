@@ -109,3 +109,19 @@ def test_a_linear_vaes_bound_lies_below_the_ppca_likelihood_and_touches_it_at_th
     for shift, scale in ((0.3, 0.0), (0.0, 0.8), (-0.2, -1.0)):
         other = DiagonalGaussian(mean + shift, true_posterior.log_variance + scale)
         assert (model.bound(other, x_BP) < exact).all()
+
+
+def test_starting_at_the_mean_image_sets_the_decoders_bias_and_is_off_by_default() -> None:
+    mean_CHW = torch.rand(1, 3, 3)
+    mean_CHW[0, 0, 0] = 0.0
+    for wanted in (False, True):
+        torch.manual_seed(0)
+        config = VAEConfig(hidden_widths=(12,), start_at_mean_image=wanted)
+        model = VariationalAutoencoder(config, (1, 3, 3))
+        before = model.decoder[-1].bias.detach().clone()
+        model.start_from(mean_CHW)
+        if wanted:
+            found = torch.sigmoid(model.decoder[-1].bias).reshape(1, 3, 3)
+            torch.testing.assert_close(found, mean_CHW.clamp(1e-3, 1 - 1e-3))
+        else:
+            assert torch.equal(model.decoder[-1].bias, before)

@@ -13,6 +13,7 @@ from vae_explorer.datasets.image_dataset import ImageDataset
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.training import events
 from vae_explorer.training.control import Control
+from vae_explorer.training.heldout import mean_training_image
 from vae_explorer.training.loop import SKIPS_BEFORE_PAUSE
 from vae_explorer.training.metric_history import MetricHistory
 from vae_explorer.training.run_config import RunConfig, with_value
@@ -386,3 +387,15 @@ def test_a_window_leaves_a_core_to_itself(
         torch.set_num_threads(before)
     assert isinstance(started, events.Started)
     assert started.num_threads == 1
+
+
+def test_the_mean_image_is_that_of_the_training_images_alone(tiny_dataset: ImageDataset) -> None:
+    expected = tiny_dataset.images.gather(tiny_dataset.train_index_N).double().mean(0) / 255
+    torch.testing.assert_close(mean_training_image(tiny_dataset).double(), expected)
+    first = tiny_dataset.images.gather(tiny_dataset.train_index_N[:7]).double().mean(0) / 255
+    torch.testing.assert_close(mean_training_image(tiny_dataset, most=7).double(), first)
+
+
+def test_adams_second_moment_forgets_as_fast_as_asked(tiny_config: RunConfig, tiny_dataset: ImageDataset) -> None:
+    trainer = Trainer(with_value(tiny_config, "training.adam_beta2", 0.9), tiny_dataset)
+    assert trainer.step.optimiser.param_groups[0]["betas"] == (0.9, 0.9)

@@ -111,6 +111,9 @@ class LatentModel(nn.Module, ABC):
 
     latent_space: LatentSpace
 
+    def start_from(self, mean_CHW: Tensor) -> None:
+        """Take what the first weights may know of the data: the mean of the training images, in [0, 1]."""
+
     @abstractmethod
     def objective(self, batch: Batch, beta: Tensor, generator: torch.Generator | None) -> Objective:
         """The loss and the terms of one step; `beta` is a 0-d tensor so that a captured step can follow it."""

@@ -34,3 +34,7 @@ class VAEConfig:
         formula="β(t) = β · min(1, t / warm-up)",
         help="Beta rises linearly from 0 over this many images, which keeps latent dimensions from collapsing early.",
     )  # fmt: skip
+    start_at_mean_image: bool = setting(
+        False, label="Start at mean image", advanced=True, formula="b = ln(x̄ / (1 − x̄))",
+        help="Sets the decoder's last bias to the log odds of the mean training image, which need not be learned then.",
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Measuring on held-out images during training, and encoding items for the map."""
+"""Passes over images beside training: held-out measurements, codes for the map, the mean image."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from vae_explorer.training.hardware import generator_for
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.training.step import TrainingStep
 
 CHUNK = 1000
@@ -66,6 +67,15 @@ def measure_heldout(step: TrainingStep, index_N: Tensor, seed: int) -> HeldoutTe
     num = len(index_N)
     kl_D = None if kl_sum is None else (kl_sum / num).float().cpu()
     return HeldoutTerms({name: float(total) / num for name, total in sums.items()}, kl_D, active)
+
+
+def mean_training_image(dataset: ImageDataset, most: int = 10_000) -> Tensor:
+    """The mean of the training images (held-out ones left out), (C, H, W) in [0, 1] on the CPU; of the first `most`
+    only.
+    """
+    chunks = dataset.train_index_N[:most].split(CHUNK)
+    total = torch.stack([dataset.images.gather(index_B).double().sum(0) for index_B in chunks]).sum(0)
+    return (total / (255 * sum(len(index_B) for index_B in chunks))).float().cpu()
 
 
 def encode_items(step: TrainingStep, seed: int) -> None:

@@ -59,11 +59,15 @@ class TrainingConfig:
     )  # fmt: skip
     learning_rate: float = setting(
         1e-3, label="Learning rate", minimum=1e-8, maximum=1.0, live=True, logarithmic=True,
-        help="Step size of Adam (0.9, 0.999, 1e-8); with a schedule, its highest value.",
+        help="Step size of Adam; with a schedule, its highest value.",
     )  # fmt: skip
     learning_rate_schedule: str = setting(
         "constant", label="Schedule", choices=("constant", "cosine"), formula="η(t) = η · (1 + cos(π t / T)) / 2",
         help="Constant, or a half cosine down to zero at the last step.",
+    )  # fmt: skip
+    adam_beta2: float = setting(
+        0.999, label="Adam β₂", minimum=0.0, maximum=0.9999, advanced=True, formula="v ← β₂ v + (1 − β₂) g²",
+        help="Memory of Adam's second moment. Smaller values follow a changing gradient faster.",
     )  # fmt: skip
     gradient_clip_norm: float = setting(
         0.0, label="Gradient clipping", minimum=0.0, maximum=1e6, advanced=True,

@@ -42,6 +42,7 @@ class TrainingStep:
         term_names: tuple[str, ...],
         precision: torch.dtype,
         gradient_clip_norm: float,
+        adam_beta2: float,
         noise: torch.Generator,
         data_noise: torch.Generator,
         codes_ND: Tensor | None,
@@ -59,7 +60,7 @@ class TrainingStep:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.learning_rate = torch.zeros((), device=self.device)
         self.beta = torch.ones((), device=self.device)
-        self.optimiser = make_optimiser(self.parameters, self.learning_rate)
+        self.optimiser = make_optimiser(self.parameters, self.learning_rate, adam_beta2)
         self.kl_D: Tensor | None = None
 
     @property
@@ -109,10 +110,10 @@ class TrainingStep:
             torch._foreach_mul_([p.grad for p in self.parameters if p.grad is not None], factor)
 
 
-def make_optimiser(parameters: list[torch.nn.Parameter], learning_rate: Tensor) -> torch.optim.Adam:
+def make_optimiser(parameters: list[torch.nn.Parameter], learning_rate: Tensor, beta2: float) -> torch.optim.Adam:
     """Fused Adam whose learning rate is a tensor on the device, so that a captured step can follow a schedule."""
     on_cuda = learning_rate.device.type == "cuda"
-    return torch.optim.Adam(parameters, lr=learning_rate, fused=True, capturable=on_cuda)
+    return torch.optim.Adam(parameters, lr=learning_rate, betas=(0.9, beta2), fused=True, capturable=on_cuda)
 
 
 class CapturedStep:

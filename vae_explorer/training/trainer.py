@@ -27,7 +27,7 @@ from vae_explorer.training.hardware import (
     device_title,
     generator_for,
 )
-from vae_explorer.training.heldout import encode_items, measure_heldout
+from vae_explorer.training.heldout import encode_items, mean_training_image, measure_heldout
 from vae_explorer.training.loop import TrainingLoop
 from vae_explorer.training.schedules import learning_rate_factor, warmup_factor
 from vae_explorer.training.step import (
@@ -65,6 +65,7 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = build_model(config.model_name, config.model, dataset.image_shape, dataset.num_classes)
+        model.start_from(mean_training_image(dataset))
         self.model = model.to(self.device)
         dimensions = self.model.latent_space.dimensions
         codes = (
@@ -90,6 +91,7 @@ class Trainer:
             term_names=tuple(term.name for term in self.record.terms),
             precision=self.precision,
             gradient_clip_norm=self.config.training.gradient_clip_norm,
+            adam_beta2=self.config.training.adam_beta2,
             noise=generator_for(self.device, _stream(seed, 2)),
             data_noise=generator_for(self.device, _stream(seed, 3)),
             codes_ND=codes,

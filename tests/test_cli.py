@@ -134,7 +134,7 @@ def test_without_a_run_dir_the_run_goes_to_its_own_folder(tmp_path: Path, monkey
         (["--protocol", "gray"], "data.protocol cannot be 'gray'.", "Did you mean 'grey'?"),
         (["--device", "cup"], "training.device cannot be 'cup'.", "Did you mean 'cpu'?"),
         (["--precision", "float16"], "training.precision cannot be 'float16'.", "Did you mean 'bfloat16'?"),
-        (["--epochs", "0"], "training.epochs cannot be 0.", "Epochs takes 1 to 100000."),
+        (["--epochs", "0"], "training.epochs cannot be 0.", "Epochs takes 1 to 100,000."),
         (["--epochs", "ten"], "training.epochs cannot be 'ten'.", "Epochs takes a whole number."),
         (["--learning-rate", "nan"], "training.learning_rate cannot be nan.", "Learning rate takes"),
         (["--set", "trainig.epochs=3"], "There is no setting 'trainig.epochs'.", "Did you mean 'training.epochs'?"),
@@ -323,7 +323,7 @@ def test_wrong_usage_is_status_2(arguments: list[str], words: str, capsys: pytes
 
 
 def test_a_first_word_that_is_no_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["trian", "--epochs", "3"]) == 1
+    assert cli.main(["trian", "--epochs", "3"]) == 2
     first, second = error_lines(capsys)
     assert first == "There is no command 'trian'."
     assert second == "Did you mean 'train'?"

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from vae_explorer import __version__
-from vae_explorer.errors import FileError, MachineError, UserError, nearest_hint
+from vae_explorer.errors import FileError, MachineError, UsageError, UserError, nearest_hint
 
 DONE, USAGE, STOPPED = 0, 2, 130
 
@@ -250,7 +250,7 @@ def _no_command(word: str) -> NoReturn:
             f"The window cannot open {word}: looking at a finished run is not part of this version.",
             "See it with vae-explorer sample and vae-explorer evaluate, or start the window without a path.",
         )
-    raise UserError(f"There is no command '{word}'.", nearest_hint(word, COMMANDS))
+    raise UsageError(f"There is no command '{word}'.", nearest_hint(word, COMMANDS))
 
 
 def _train(arguments: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
     UserError                what went wrong and what to do about it; exit status 1
     ├── FileError            a file or folder that cannot be read or written; names it
     ├── SettingError         a setting with a value it cannot take; names the key
+    ├── UsageError           a command line that cannot be understood; exit status 2
     └── MachineError         this machine lacks something (display, library, device); exit status 3
 
 Everything else that is raised is a defect of the program and takes another road: it ends the run cleanly and shows a
@@ -47,6 +48,12 @@ class SettingError(UserError):
     def __init__(self, key: str, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.key = key
+
+
+class UsageError(UserError):
+    """A command line that cannot be understood."""
+
+    exit_status: ClassVar[int] = 2
 
 
 class MachineError(UserError):

@@ -18,19 +18,30 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
+class PreciseLinear(nn.Linear):
+    """A linear layer that computes in float32 under autocast too.
+
+    For codes: bfloat16 has 8 bits, so that a map of them shows a lattice as soon as one looks closely.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs) -> (B, outputs) in the parameters' type."""
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(full_precision(x))
+
+
 def full_precision(x: Tensor) -> Tensor:
     """The tensor in float32 where autocast left it in bfloat16: the bound and the KL need more digits than that has."""
     return x.float() if x.dtype == torch.bfloat16 else x
 
 
-def multilayer_perceptron(widths: Sequence[int], activation: str) -> nn.Sequential:
+def multilayer_perceptron(widths: Sequence[int], activation: str, output: type[nn.Linear] = nn.Linear) -> nn.Sequential:
     """Linear layers from `widths[0]` inputs to `widths[-1]` outputs with the activation between, none at the end.
 
-    Weights are drawn as `nn.Linear` draws them: uniform within 1/sqrt(inputs).
+    `output` is the kind of the last layer. Weights are drawn as `nn.Linear` draws them: uniform within 1/sqrt(inputs).
     """
     layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(widths):
-        if layers:
-            layers.append(_ACTIVATIONS[activation]())
-        layers.append(nn.Linear(inputs, outputs))
-    return nn.Sequential(*layers)
+    *hidden, last = pairwise(widths)
+    for inputs, outputs in hidden:
+        layers += (nn.Linear(inputs, outputs), _ACTIVATIONS[activation]())
+    return nn.Sequential(*layers, output(*last))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vae_explorer.models.gaussian import DiagonalGaussian, bounded_log_variance, standard_normal_log_prob
 from vae_explorer.models.interface import Batch, LatentModel, Latents, LatentSpace, Objective
 from vae_explorer.models.likelihoods import Bernoulli
-from vae_explorer.models.networks import full_precision, multilayer_perceptron
+from vae_explorer.models.networks import PreciseLinear, full_precision, multilayer_perceptron
 from vae_explorer.models.vae_config import VAEConfig
 
 MEAN_MARGIN = 1e-3
@@ -31,7 +31,9 @@ class VariationalAutoencoder(LatentModel):
         self.image_shape = image_shape
         self._start_at_mean_image = config.start_at_mean_image
         self.latent_space = LatentSpace("euclidean", (latents,))
-        self.encoder = multilayer_perceptron((pixels, *config.hidden_widths, 2 * latents), config.activation)
+        self.encoder = multilayer_perceptron(
+            (pixels, *config.hidden_widths, 2 * latents), config.activation, output=PreciseLinear
+        )
         self.decoder = multilayer_perceptron((latents, *reversed(config.hidden_widths), pixels), config.activation)
 
     def start_from(self, mean_CHW: Tensor) -> None:
@@ -49,7 +51,7 @@ class VariationalAutoencoder(LatentModel):
     def encode(self, x_BCHW: Tensor, condition: Tensor | None = None) -> DiagonalGaussian:
         """q(z|x) = N(m(x), diag s^2(x))."""
         del condition
-        mean_BD, raw_BD = full_precision(self.encoder(x_BCHW.flatten(1))).chunk(2, dim=-1)
+        mean_BD, raw_BD = self.encoder(x_BCHW.flatten(1)).chunk(2, dim=-1)
         return DiagonalGaussian(mean_BD, bounded_log_variance(raw_BD))
 
     def decode(self, z: Latents, condition: Tensor | None = None) -> Bernoulli:

@@ -34,7 +34,7 @@ def tiny_snapshot(dimensions: int = 2, step: int = 7) -> tuple[LatentModel, Snap
     model = build_model("vae", config, (1, 8, 8), 3).eval()
     snapshot = take_snapshot(
         model, torch.zeros(300, dimensions), run_name="tiny run", model_name="vae", model_config=config,
-        image_shape=(1, 8, 8), num_classes=3, step=step, images_seen=step * 10, beta=1.0,
+        image_shape=(1, 8, 8), num_classes=3, protocol="grey", step=step, images_seen=step * 10, beta=1.0,
     )  # fmt: skip
     return model, snapshot
 

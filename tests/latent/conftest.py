@@ -23,6 +23,7 @@ def make_snapshot() -> MakeSnapshot:
         image_shape: tuple[int, int, int] = (1, 8, 8),
         num_codes: int = 500,
         step: int = 0,
+        protocol: str = "grey",
     ) -> Snapshot:
         config = VAEConfig(latent_dimensions=dimensions, hidden_widths=(16,))
         with torch.random.fork_rng(devices=[]):
@@ -34,7 +35,7 @@ def make_snapshot() -> MakeSnapshot:
             codes_ND = torch.randn(num_codes, dimensions)
         return take_snapshot(
             model, codes_ND, run_name="r", model_name="vae", model_config=config, image_shape=image_shape,
-            num_classes=0, step=step, images_seen=0, beta=1.0,
+            num_classes=0, protocol=protocol, step=step, images_seen=0, beta=1.0,
         )  # fmt: skip
 
     return make

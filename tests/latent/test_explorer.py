@@ -95,7 +95,9 @@ def test_reconstructions_decode_the_encoded_mean(explorer: Explorer) -> None:
     images = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8)
     codes_ND = explorer.encode(images)
     assert codes_ND.shape == (5, 2)
-    assert np.array_equal(explorer.reconstruct(images), explorer.decode(codes_ND))
+    seen, decoded = explorer.reconstruct(images)
+    assert np.array_equal(seen, images.squeeze(1).numpy())
+    assert np.array_equal(decoded, explorer.decode(codes_ND))
 
 
 def test_without_a_snapshot_there_is_a_sentence() -> None:
@@ -226,3 +228,15 @@ def test_resampling_keeps_the_mean_grey() -> None:
     for width, height in ((150, 100), (48, 32)):
         assert resampled(image, width, height).mean() == pytest.approx(image.mean(), abs=2.0)
     assert resampled(np.stack([image] * 3, axis=2), 50, 40).shape == (40, 50, 3)
+
+
+def test_pictures_are_seen_under_the_runs_protocol_and_do_not_flicker(make_snapshot: MakeSnapshot) -> None:
+    explorer = Explorer()
+    images = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8)
+    for protocol in ("dynamic", "threshold"):
+        explorer.adopt(make_snapshot(protocol=protocol))
+        seen, _ = explorer.reconstruct(images)
+        assert set(np.unique(seen)) == {0, 255}
+        again, _ = explorer.reconstruct(images)
+        assert np.array_equal(seen, again)
+    assert np.array_equal(seen, np.where(images.squeeze(1).numpy() > 127, 255, 0))

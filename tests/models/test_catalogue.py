@@ -99,7 +99,7 @@ def test_a_snapshot_is_a_copy_that_rebuilds_the_same_outputs(record: ModelRecord
     model, batch = build(record), a_batch()
     snapshot = take_snapshot(
         model, None, run_name="r", model_name=record.name, model_config=small_config(record), image_shape=SHAPE,
-        num_classes=3, step=1, images_seen=12, beta=1.0,
+        num_classes=3, protocol="grey", step=1, images_seen=12, beta=1.0,
     )  # fmt: skip
     with torch.no_grad():
         before = model.decode(model.encode(batch.x_BCHW, batch.label_B).mean, batch.label_B).mean_BCHW
@@ -116,8 +116,8 @@ def test_a_snapshots_codes_are_finite_copies() -> None:
     codes_ND = torch.tensor([[1.0, float("nan")], [float("inf"), 2.0]])
     model = build(MODELS["vae"])
     snapshot = take_snapshot(
-        model, codes_ND, run_name="r", model_name="vae", model_config=None, image_shape=SHAPE, num_classes=3, step=1,
-        images_seen=12, beta=1.0,
+        model, codes_ND, run_name="r", model_name="vae", model_config=None, image_shape=SHAPE, num_classes=3,
+        protocol="grey", step=1, images_seen=12, beta=1.0,
     )  # fmt: skip
     assert snapshot.codes_ND is not None
     assert snapshot.codes_ND.tolist() == [[1.0, 0.0], [0.0, 2.0]]

@@ -1,32 +1,22 @@
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import itertools
 import threading
 
 import numpy as np
 import pytest
 import torch
 
+from tests.training.streams import all_events, of_type
 from vae_explorer.datasets.image_dataset import ImageDataset
 from vae_explorer.models.catalogue import MODELS
+from vae_explorer.models.vae import VariationalAutoencoder
 from vae_explorer.training import events
 from vae_explorer.training.control import Control
 from vae_explorer.training.heldout import mean_training_image
-from vae_explorer.training.loop import SKIPS_BEFORE_PAUSE
 from vae_explorer.training.metric_history import MetricHistory
 from vae_explorer.training.run_config import RunConfig, with_value
 from vae_explorer.training.trainer import Trainer
-
-
-def all_events(trainer: Trainer, control: Control | None = None) -> list[events.Event]:
-    with contextlib.closing(trainer.run(control or Control())) as stream:
-        return list(stream)
-
-
-def of_type(found: list[events.Event], kind: type) -> list:
-    return [event for event in found if isinstance(event, kind)]
 
 
 def test_the_stream_starts_reports_every_step_and_finishes(tiny_config: RunConfig, tiny_dataset: ImageDataset) -> None:
@@ -199,65 +189,6 @@ def test_clipping_bounds_the_step(tiny_config: RunConfig, tiny_dataset: ImageDat
     assert torch.cat([g.flatten() for g in gradients]).norm().item() <= 1.001e-3
 
 
-def poison(trainer: Trainer, first: int, num: int) -> None:
-    """Make the gradients of `num` steps from step `first` on not finite, through a hook on a weight."""
-    calls = itertools.count(1)
-    weight = next(trainer.model.parameters())
-
-    def hook(gradient: torch.Tensor) -> torch.Tensor:
-        return gradient * float("nan") if first <= next(calls) < first + num else gradient
-
-    weight.register_hook(hook)
-
-
-def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(
-    tiny_config: RunConfig, tiny_dataset: ImageDataset
-) -> None:
-    trainer = Trainer(tiny_config, tiny_dataset)
-    poison(trainer, 3, 1)
-    stream = trainer.run(Control())
-    next(stream)
-    found = list(stream)
-    skipped = of_type(found, events.StepsSkipped)
-    assert skipped[-1].skipped_in_all == 1
-    finished = found[-1]
-    assert isinstance(finished, events.Finished)
-    assert finished.reason == "completed"
-    assert finished.state is not None
-    # Adam's own count leaves the skipped step out.
-    assert finished.state.optimiser["0.step"].item() == finished.step - 1
-
-
-def test_many_in_a_row_pause_with_a_sentence_and_finite_weights(
-    tiny_config: RunConfig, tiny_dataset: ImageDataset
-) -> None:
-    control = Control()
-    trainer = Trainer(tiny_config, tiny_dataset)
-    poison(trainer, 4, 10_000)
-    stream = trainer.run(control)
-    found = []
-    for event in stream:
-        found.append(event)
-        if isinstance(event, events.Paused):
-            control.stop()
-    paused = of_type(found, events.Paused)[0]
-    assert "not finite" in paused.reason
-    assert paused.hint
-    finished = found[-1]
-    assert isinstance(finished, events.Finished)
-    assert finished.reason == "non-finite"
-    assert finished.state is not None
-    assert all(torch.isfinite(value).all() for value in finished.state.model.values())
-    assert of_type(found, events.StepsSkipped)[-1].skipped_in_all >= SKIPS_BEFORE_PAUSE
-
-
-def test_weights_that_are_not_finite_are_never_handed_over(tiny_config: RunConfig, tiny_dataset: ImageDataset) -> None:
-    trainer = Trainer(tiny_config, tiny_dataset)
-    with torch.no_grad():
-        next(trainer.model.parameters()).fill_(float("inf"))
-    assert trainer.state() is None
-
-
 @pytest.mark.parametrize("protocol", ["grey", "dynamic", "threshold"])
 def test_a_state_continues_bit_for_bit(tiny_config: RunConfig, tiny_dataset: ImageDataset, protocol: str) -> None:
     config = with_value(tiny_config, "data.protocol", protocol)
@@ -399,3 +330,39 @@ def test_the_mean_image_is_that_of_the_training_images_alone(tiny_dataset: Image
 def test_adams_second_moment_forgets_as_fast_as_asked(tiny_config: RunConfig, tiny_dataset: ImageDataset) -> None:
     trainer = Trainer(with_value(tiny_config, "training.adam_beta2", 0.9), tiny_dataset)
     assert trainer.step.optimiser.param_groups[0]["betas"] == (0.9, 0.9)
+
+
+def test_a_stopped_run_ends_with_the_bound_of_its_last_step(tiny_config: RunConfig, tiny_dataset: ImageDataset) -> None:
+    control = Control()
+    found = []
+    for event in Trainer(with_value(tiny_config, "training.epochs", 100), tiny_dataset).run(control):
+        found.append(event)
+        if isinstance(event, events.MetricsChunk) and event.step >= 5:
+            control.stop()
+    finished, last = found[-1], of_type(found, events.Validated)[-1]
+    assert isinstance(finished, events.Finished)
+    assert finished.reason == "stopped"
+    assert last.step == finished.step
+    assert finished.validation == last.terms
+
+
+def test_effective_beta_is_measured_on_the_loss_itself(
+    tiny_config: RunConfig, tiny_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def started_beta(config: RunConfig) -> float:
+        started = next(Trainer(config, tiny_dataset).run(Control()))
+        assert isinstance(started, events.Started)
+        return started.effective_beta
+
+    assert started_beta(tiny_config) == 1.0
+    assert started_beta(with_value(tiny_config, "model.beta", 4.0)) == 4.0
+    assert started_beta(with_value(tiny_config, "model.beta_warmup_images", 1000)) == 1.0
+    original = VariationalAutoencoder.objective
+
+    def mean_over_pixels(self, batch, beta, generator):
+        found = original(self, batch, beta, generator)
+        loss = found.terms["reconstruction"] / 64 + beta * found.terms["kl"]
+        return dataclasses.replace(found, loss=loss)
+
+    monkeypatch.setattr(VariationalAutoencoder, "objective", mean_over_pixels)
+    assert started_beta(tiny_config) == pytest.approx(64, rel=0.01)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vae_explorer.datasets.protocols import apply_protocol
 from vae_explorer.errors import UserError
 from vae_explorer.latent.code_layer import CodeLayer
 from vae_explorer.latent.manifold import DecodedManifold
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from vae_explorer.models.snapshot import Snapshot
 
 UInt8 = NDArray[np.uint8]
+
+DISPLAY_SEED = 0
+"""Seed of what is drawn only to be looked at."""
 Float32 = NDArray[np.float32]
 Floats = NDArray[np.floating[Any]]
 
@@ -108,8 +112,7 @@ class Explorer:
     def encode(self, images_BCHW: Tensor) -> Float32:
         """Posterior means z_BD of uint8 pictures."""
         model = self._network()
-        x = images_BCHW.to(self._device(), torch.float32) / 255.0
-        mean = model.encode(x).mean
+        mean = model.encode(self._seen(images_BCHW)).mean
         if not isinstance(mean, torch.Tensor):
             raise UserError(
                 "This model encodes a picture to several levels.",
@@ -118,11 +121,16 @@ class Explorer:
         return mean.float().cpu().numpy()
 
     @torch.inference_mode()
-    def reconstruct(self, images_BCHW: Tensor) -> UInt8:
-        """Decoded posterior means of uint8 pictures."""
+    def reconstruct(self, images_BCHW: Tensor) -> tuple[UInt8, UInt8]:
+        """What the network sees of uint8 pictures under the run's protocol, and their decoded posterior means."""
         model = self._network()
-        x = images_BCHW.to(self._device(), torch.float32) / 255.0
-        return as_pictures(model.decode(model.encode(x).mean).mean_BCHW)
+        seen_BCHW = self._seen(images_BCHW)
+        return as_pictures(seen_BCHW), as_pictures(model.decode(model.encode(seen_BCHW).mean).mean_BCHW)
+
+    def _seen(self, images_BCHW: Tensor) -> Tensor:
+        # The same draw each time, so that a binarised picture does not flicker while the model learns.
+        noise = torch.Generator(device=self._device()).manual_seed(DISPLAY_SEED)
+        return apply_protocol(self._adopted().protocol, images_BCHW.to(self._device()), noise)
 
     @torch.inference_mode()
     def sample(self, num: int, seed: int) -> UInt8:

@@ -25,8 +25,9 @@ _stamps = itertools.count(1)
 class Snapshot:
     """One look at a model in training.
 
-    `codes_ND` holds the posterior mean of every item of the training source by item id (float32, on the device), as
-    of the item's last visit; None for a model without codes. `stamp` grows with every snapshot taken in this process.
+    `protocol` says how stored pictures become what the network sees. `codes_ND` holds the posterior mean of every
+    item of the training source by item id (float32, on the device), as of the item's last visit; None for a model
+    without codes. `stamp` grows with every snapshot taken in this process.
     """
 
     run_name: str
@@ -34,6 +35,7 @@ class Snapshot:
     model_config: Any
     image_shape: tuple[int, int, int]
     num_classes: int
+    protocol: str
     step: int
     images_seen: int
     beta: float
@@ -51,6 +53,7 @@ def take_snapshot(
     model_config: Any,
     image_shape: tuple[int, int, int],
     num_classes: int,
+    protocol: str,
     step: int,
     images_seen: int,
     beta: float,
@@ -62,6 +65,6 @@ def take_snapshot(
         codes = None if codes_ND is None else torch.nan_to_num(codes_ND, nan=0.0, posinf=0.0, neginf=0.0)
     return Snapshot(
         run_name=run_name, model_name=model_name, model_config=model_config, image_shape=image_shape,
-        num_classes=num_classes, step=step, images_seen=images_seen, beta=beta, weights=weights, codes_ND=codes,
-        stamp=next(_stamps),
+        num_classes=num_classes, protocol=protocol, step=step, images_seen=images_seen, beta=beta, weights=weights,
+        codes_ND=codes, stamp=next(_stamps),
     )  # fmt: skip

@@ -25,7 +25,7 @@ class Started:
     precision: str
     num_threads: int
     num_parameters: int
-    effective_beta: float  # from the reductions of the code path times the beta asked for; 1 is the bound itself
+    effective_beta: float  # measured on the loss itself (heldout.effective_beta), after warm-up; 1 is the bound
     num_train: int
     num_heldout: int
     steps_per_epoch: int

@@ -78,6 +78,36 @@ def mean_training_image(dataset: ImageDataset, most: int = 10_000) -> Tensor:
     return (total / (255 * sum(len(index_B) for index_B in chunks))).float().cpu()
 
 
+PROBE_BETA = 1000.0
+"""Large, because the KL of an untrained net is a thousandth of a nat beside hundreds of nats of reconstruction."""
+
+
+def effective_beta(step: TrainingStep, beta: float) -> float:
+    """The weight of the KL against the reconstruction in the loss as the model's code really adds it up.
+
+    Measured on one batch: with both summed over pixels and latents it is the beta asked for; means instead of sums
+    multiply it by pixels or divide it by latents, which is how a posterior collapses unseen. The beta asked for where
+    the model's terms are not a reconstruction and a KL.
+    """
+    if not {"reconstruction", "kl"} <= set(step.term_names):
+        return beta
+    device, index_B = step.device, step.dataset.train_index_N[:CHUNK]
+    x_BCHW = apply_protocol(step.protocol, step.dataset.images.gather(index_B), generator_for(device, 0))
+    label_B = None if step.dataset.labels_N is None else step.dataset.labels_N[index_B]
+    batch = Batch(x_BCHW, index_B, label_B)
+    with torch.inference_mode():
+        without, with_probe = (
+            step.model.objective(batch, torch.tensor(weight, device=device), generator_for(device, 0))
+            for weight in (0.0, PROBE_BETA)
+        )
+    kl, reconstruction = float(without.terms["kl"]), float(without.terms["reconstruction"])
+    if kl <= 0 or reconstruction == 0:
+        return beta
+    of_kl = float(with_probe.loss - without.loss) / (PROBE_BETA * kl)
+    of_reconstruction = float(without.loss) / reconstruction
+    return float(f"{beta * of_kl / of_reconstruction:.3g}")
+
+
 def encode_items(step: TrainingStep, seed: int) -> None:
     """Fill `step.codes_ND` with the posterior means of every item of the training source."""
     if step.codes_ND is None:

@@ -16,6 +16,7 @@ from vae_explorer.training.events import (
     Resumed,
     SnapshotTaken,
     StepsSkipped,
+    Validated,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class TrainingLoop:
         self.skipped_in_all = 0
         self.resting = False
         self.next_validation = trainer.images_seen
+        self.validated_step = trainer.num_steps
         now = time.monotonic()
         self.last_clock = now
         self.last_checkpoint = now
@@ -63,8 +65,8 @@ class TrainingLoop:
                 yield from self._checkpoint()
         yield from self._report()
         yield from self._serve_looks()
-        if trainer.is_done and len(trainer.dataset.heldout_index_N):
-            yield trainer.validate()
+        if trainer.num_steps > self.validated_step and len(trainer.dataset.heldout_index_N):
+            yield self._validated()
         yield self._finished()
 
     def _may_step(self) -> bool:
@@ -121,10 +123,14 @@ class TrainingLoop:
         # The first checks come at doubling distances, so that the held-out curve is there from the first second.
         interval = trainer.config.training.validation_interval_images
         self.next_validation = trainer.images_seen + min(interval, max(trainer.images_seen, interval // 8))
-        trainer.fill_schedules()
-        validated = trainer.validate()
+        yield self._validated()
+
+    def _validated(self) -> Validated:
+        self.trainer.fill_schedules()
+        validated = self.trainer.validate()
+        self.validated_step = self.trainer.num_steps
         self._tick()
-        yield validated
+        return validated
 
     def _checkpoint(self) -> Iterator[Event]:
         self.last_checkpoint = time.monotonic()

@@ -27,7 +27,7 @@ from vae_explorer.training.hardware import (
     device_title,
     generator_for,
 )
-from vae_explorer.training.heldout import encode_items, mean_training_image, measure_heldout
+from vae_explorer.training.heldout import effective_beta, encode_items, mean_training_image, measure_heldout
 from vae_explorer.training.loop import TrainingLoop
 from vae_explorer.training.schedules import learning_rate_factor, warmup_factor
 from vae_explorer.training.step import (
@@ -145,7 +145,7 @@ class Trainer:
             precision=str(self.precision).removeprefix("torch."),
             num_threads=self._num_threads,
             num_parameters=sum(p.numel() for p in self.model.parameters()),
-            effective_beta=self.beta,
+            effective_beta=effective_beta(self.step, self.beta),
             num_train=len(self.dataset.train_index_N),
             num_heldout=len(self.dataset.heldout_index_N),
             steps_per_epoch=self.order.steps_per_epoch,
@@ -157,13 +157,11 @@ class Trainer:
         """Write the learning rate and beta of the coming step where the step reads them."""
         factor = learning_rate_factor(self.config.training.learning_rate_schedule, self.images_seen, self.total_images)
         self.step.learning_rate.fill_(self.learning_rate * factor)
-        self.step.beta.fill_(self.effective_beta)
+        self.step.beta.fill_(self.current_beta)
 
     @property
-    def effective_beta(self) -> float:
-        """Beta of the coming step: the value asked for times its warm-up. The reductions add no factor (MODELS.md
-        5.2).
-        """
+    def current_beta(self) -> float:
+        """Beta of the coming step: the value asked for times its warm-up."""
         return self.beta * warmup_factor(self.images_seen, getattr(self.config.model, "beta_warmup_images", 0))
 
     def change(self, path: str, value: float) -> SettingChanged:
@@ -186,9 +184,10 @@ class Trainer:
             model_config=self.config.model,
             image_shape=self.dataset.image_shape,
             num_classes=self.dataset.num_classes,
+            protocol=self.config.data.protocol,
             step=self.num_steps,
             images_seen=self.images_seen,
-            beta=self.effective_beta,
+            beta=self.current_beta,
         )
 
     def validate(self) -> Validated:

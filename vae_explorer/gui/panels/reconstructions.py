@@ -74,16 +74,13 @@ class ReconstructionsPanel(LookingPanel):
 
 
 def _pairs(explorer: Explorer, dataset: ImageDataset, num: int) -> tuple[UInt8, UInt8, int, bool]:
-    from vae_explorer.latent.explorer import as_pictures
-
     assert explorer.snapshot is not None
     is_heldout = len(dataset.heldout_index_N) > 0
     index_N = dataset.heldout_index_N if is_heldout else dataset.train_index_N
     labels_N = None if dataset.labels_N is None else dataset.labels_N[index_N].cpu().numpy()
     chosen = round_the_classes(len(index_N), labels_N, num)
     images_BCHW = dataset.images.gather(index_N[chosen])
-    originals = as_pictures(images_BCHW.float() / 255.0)
-    return originals, explorer.reconstruct(images_BCHW), explorer.snapshot.step, is_heldout
+    return *explorer.reconstruct(images_BCHW), explorer.snapshot.step, is_heldout
 
 
 def round_the_classes(num_items: int, labels_N: np.ndarray | None, num: int) -> np.ndarray:

@@ -116,6 +116,7 @@ class GridRendering(QObject):
     def _render(self, request: GridRequest) -> np.ndarray:
         import torch
 
+        from vae_explorer.datasets.protocols import apply_protocol
         from vae_explorer.export.images import NEEDS_IMAGES, render_grid
         from vae_explorer.models.building import build_model
 
@@ -134,7 +135,9 @@ class GridRendering(QObject):
             dataset = request.dataset
             index_N = dataset.heldout_index_N if len(dataset.heldout_index_N) else dataset.train_index_N
             device = next(self._model.parameters()).device
-            images_NCHW = dataset.images.gather(index_N[:MOST_IMAGES]).to(device, torch.float32) / 255
+            stored_NCHW = dataset.images.gather(index_N[:MOST_IMAGES]).to(device)
+            noise = torch.Generator(device=device).manual_seed(request.spec.seed)
+            images_NCHW = apply_protocol(snapshot.protocol, stored_NCHW, noise)
         return render_grid(request.kind, self._model, request.spec, images_NCHW)
 
     @Slot(object, object)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QPointF
+from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -19,6 +20,7 @@ from vae_explorer.gui import theme
 from vae_explorer.gui.panels.bound_curves import REDRAW_INTERVAL_MS, BoundCurvesPanel
 from vae_explorer.gui.panels.kl_dimensions import KLDimensionsPanel
 from vae_explorer.gui.session import Session
+from vae_explorer.gui.widgets.curve_items import CountAxis
 from vae_explorer.gui.widgets.curve_plot import CurvePlot
 from vae_explorer.models.catalogue import MODELS
 
@@ -302,6 +304,19 @@ def test_items_are_made_once(panel: BoundCurvesPanel) -> None:
     assert len(panel.board.scene().items()) == before
 
 
+@pytest.mark.parametrize("end", [0.9, 437.0, 61_000.0, 1_000_000.0, 8.2e8])
+@pytest.mark.parametrize("width", [120.0, 150.0, 600.0])
+def test_texts_of_the_x_axis_do_not_touch(qapp: QApplication, end: float, width: float) -> None:
+    axis = CountAxis()
+    metrics = QFontMetricsF(axis.font())
+    for is_clock in (False, True):
+        axis.shows_seconds = is_clock
+        [(spacing, _)] = axis.tickSpacing(0.0, end, width)
+        values = [number * spacing for number in range(1, int(end / spacing) + 1)]
+        widest = max((metrics.horizontalAdvance(text) for text in axis.tickStrings(values, 1.0, spacing)), default=0.0)
+        assert spacing / end * width > widest + 4
+
+
 def test_pictures_and_numbers_are_saved(panel: BoundCurvesPanel, qtbot: QtBot, tmp_path: Path) -> None:
     train(panel.session, 0, 100)
     validate(panel.session, 50)
@@ -344,7 +359,7 @@ def bars(qtbot: QtBot) -> KLDimensionsPanel:
 def test_active_units_are_counted_so_far_and_then_exactly(bars: KLDimensionsPanel) -> None:
     train(bars.session, 0, 10)
     bars.redraw()
-    assert bars.count.text() == "1 of 2 active so far"
+    assert bars.count.text() == "1 of 2 active"
     validate(bars.session, 10, active_units=2)
     bars.redraw()
     assert bars.count.text() == "2 of 2 active"
@@ -378,4 +393,4 @@ def test_hidden_bars_rest(bars: KLDimensionsPanel, qtbot: QtBot) -> None:
     qtbot.wait(250)
     assert bars.count.text() == ""
     bars.set_active(True)
-    assert bars.count.text() == "1 of 2 active so far"
+    assert bars.count.text() == "1 of 2 active"

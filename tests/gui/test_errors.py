@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from PySide6.QtCore import QMessageLogContext, QObject, QtMsgType, Signal, Slot
+from PySide6.QtCore import QMessageLogContext, QObject, Qt, QtMsgType, Signal, Slot
 from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
@@ -205,12 +206,31 @@ def test_a_disk_that_fills_up_warns_once_and_training_goes_on(
 
 def test_wrong_setting_in_the_form_keeps_train_from_starting(window: MainWindow, qtbot: QtBot) -> None:
     messages = posted_by(window.session)
+    actions = window.commands.actions
     row = window.panel("run_config").row("model.hidden_widths")
     qtbot.keyClicks(row.editor, "x")
-    assert window.panel("run_config").problem
-    window.commands.actions["action.train"].trigger()
+    problem = window.panel("run_config").problem
+    assert problem
+    for name in ("action.train", "action.step"):
+        assert not actions[name].isEnabled()
+        assert problem in actions[name].toolTip()
+    window.commands.train()
     assert window.session.state is State.READY
     assert messages[0].near == "run_config"
+    qtbot.keyClick(row.editor, Qt.Key.Key_Backspace)
+    for name in ("action.train", "action.step"):
+        assert actions[name].isEnabled()
+        assert "run" in actions["action.train"].toolTip()
+
+
+def test_nothing_is_refreshed_after_the_window_has_closed(window: MainWindow, qtbot: QtBot) -> None:
+    commands = window.commands
+    window.session.set_pin(np.zeros(2))
+    window.close()
+    with qtbot.captureExceptions() as raised:
+        commands._refresh()
+        window.session.undo_stack.indexChanged.emit(0)
+    assert not raised
 
 
 def test_warm_up_that_fails_says_so_and_a_mended_setting_tries_again(

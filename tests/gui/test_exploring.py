@@ -36,6 +36,8 @@ class Looker:
         self.snapshot: Look | None = None
         self.adopted: list[int] = []
         self.gate: threading.Event | None = None
+        self.num_dimensions = 0
+        self.num_decoded = 0
 
     @property
     def stamp(self) -> int:
@@ -48,6 +50,7 @@ class Looker:
         self.adopted.append(snapshot.stamp)
 
     def decode(self, z_ND: np.ndarray) -> np.ndarray:
+        self.num_decoded += 1
         if self.gate is not None:
             self.gate.wait(5)
         return np.full((len(z_ND), 2, 2), z_ND[0, 0], dtype=np.uint8)
@@ -237,6 +240,19 @@ def test_older_snapshots_are_ignored(thread: ExplorerThread, listener: Listener,
     qtbot.waitUntil(lambda: bool(listener.answers), timeout=WAIT_MS)
     assert looker.adopted == [5]
     assert thread.stamp == 5
+
+
+def test_the_network_is_warm_before_the_first_request(
+    thread: ExplorerThread, listener: Listener, looker: Looker, qtbot: QtBot
+) -> None:
+    looker.num_dimensions = 2
+    thread.adopt(Look(1))
+    thread.submit("point", 1, lambda explorer: explorer.num_decoded)
+    qtbot.waitUntil(lambda: bool(listener.answers), timeout=WAIT_MS)
+    thread.adopt(Look(2))
+    thread.submit("point", 2, lambda explorer: explorer.num_decoded)
+    qtbot.waitUntil(lambda: len(listener.answers) == 2, timeout=WAIT_MS)
+    assert [result for _, _, result, _ in listener.answers] == [1, 1]
 
 
 def test_an_exception_reaches_the_window_and_the_thread_lives_on(

@@ -7,8 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QFocusEvent, QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -95,7 +95,7 @@ def test_the_form_has_a_row_for_every_setting_and_each_can_be_reached(panel: Run
         assert row.label.buddy() is row.editor
         assert row.setting.label in row.editor.accessibleName()
         assert row.setting.help in row.editor.accessibleDescription()
-        assert row.setting.help in row.editor.toolTip()
+        assert row.setting.help in row.editor.toolTip().replace("\n", " ")
         assert row.setting.formula in row.editor.toolTip()
         assert row.setting.range_text in row.editor.toolTip()
         assert row.editor.focusPolicy() & Qt.FocusPolicy.TabFocus
@@ -122,7 +122,7 @@ def test_a_valid_number_is_one_undoable_edit(panel: RunConfigPanel, qtbot: QtBot
 
 def test_undo_changes_the_field_once_and_does_not_echo(panel: RunConfigPanel, qtbot: QtBot) -> None:
     session = panel.session
-    session.edit("training.epochs", 7)
+    session.edit("training.epochs", session.config.training.epochs + 1)
     heard: list[object] = []
     session.config_changed.connect(heard.append)
     session.undo_stack.undo()
@@ -301,6 +301,34 @@ def test_the_model_section_follows_the_chosen_model(
 def test_help_follows_the_keyboard(panel: RunConfigPanel, qtbot: QtBot) -> None:
     panel.row("model.beta").entered.emit()
     assert panel.row("model.beta").setting.formula in panel._help.text()
+    assert not panel._help.isHidden()
+
+
+def test_help_goes_with_the_keyboard_and_gives_its_place_back(panel: RunConfigPanel, qtbot: QtBot) -> None:
+    assert panel._help.isHidden()
+
+    def send(path: str, kind: QEvent.Type, reason: Qt.FocusReason) -> None:
+        QApplication.sendEvent(panel.row(path).editor, QFocusEvent(kind, reason))
+
+    send("model.beta", QEvent.Type.FocusIn, Qt.FocusReason.MouseFocusReason)
+    assert panel._help.isHidden(), "the form must not move under the mouse"
+    send("data.dataset", QEvent.Type.FocusIn, Qt.FocusReason.TabFocusReason)
+    assert panel.row("data.dataset").setting.help in panel._help.text()
+    send("data.dataset", QEvent.Type.FocusOut, Qt.FocusReason.PopupFocusReason)
+    qtbot.wait(20)
+    assert not panel._help.isHidden(), "its own list is open"
+    send("data.dataset", QEvent.Type.FocusOut, Qt.FocusReason.TabFocusReason)
+    qtbot.waitUntil(panel._help.isHidden, timeout=5000)
+
+
+def test_titles_of_records_are_readable_in_the_narrowest_form(panel: RunConfigPanel, qtbot: QtBot) -> None:
+    panel.resize(panel.minimumWidth(), 700)
+    for path in ("data.dataset", "data.protocol", "model.name"):
+        editor = panel.row(path).editor
+        assert isinstance(editor, QComboBox)
+        qtbot.waitUntil(lambda editor=editor: editor.width() > 200, timeout=5000)
+        widest = max(editor.fontMetrics().horizontalAdvance(editor.itemText(i)) for i in range(editor.count()))
+        assert widest < editor.width() - 36
 
 
 def test_the_wheel_scrolls_the_form_and_does_not_turn_fields(panel: RunConfigPanel, qtbot: QtBot) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QPushButton, QTabBar, QWidget
 from pytestqt.qtbot import QtBot
 
 from vae_explorer.gui import theme
@@ -107,6 +107,8 @@ def test_default_layout_gives_the_map_the_middle(window: MainWindow, qtbot: QtBo
     assert map_place.right() < places["decoded_image"].left()
     assert map_place.bottom() < places["bound_curves"].top()
     assert window.rect().contains(places["kl_dimensions"])
+    view = window.panel("decoded_image").view
+    assert min(view.width(), view.height()) >= 170, "what one looks at is large even in a small window"
 
 
 def test_layout_theme_and_rate_are_remembered(open_window: Callable[..., MainWindow]) -> None:
@@ -135,6 +137,28 @@ def test_settings_that_cannot_be_read_give_the_default_layout(
     (config_folder() / "window.ini").write_text(content, encoding="latin-1")
     window = open_window()
     assert all(not dock.isHidden() for dock in window.docks.values())
+
+
+def test_a_remembered_layout_leaves_no_tab_bar_over_the_menus(
+    open_window: Callable[..., MainWindow], qtbot: QtBot
+) -> None:
+    first = open_window()
+    first.tabifyDockWidget(first.docks["bound_curves"], first.docks["kl_dimensions"])
+    first.close()
+    second = open_window()
+    assert second.docks["kl_dimensions"] in second.tabifiedDockWidgets(second.docks["bound_curves"])
+
+    def bars() -> list[QTabBar]:
+        found = second.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly)
+        return [bar for bar in found if bar.isVisible() and bar.geometry().intersects(second.rect())]
+
+    def are_in_place() -> bool:
+        below = second.docks["latent_map"].y()
+        return len(bars()) == 2 and all(bar.y() > below for bar in bars())
+
+    qtbot.waitUntil(are_in_place, timeout=5000)
+    second.reset_layout()
+    qtbot.waitUntil(lambda: len(bars()) == 1, timeout=5000)
 
 
 def test_hidden_panels_are_told(window: MainWindow, qtbot: QtBot) -> None:
@@ -173,6 +197,31 @@ def test_keyboard_goes_from_panel_to_panel(window: MainWindow, qapp: QApplicatio
     assert {"run_config", "latent_map", "bound_curves"} <= reached
 
 
+def test_tab_goes_round_the_window_through_what_can_be_seen(
+    window: MainWindow, qapp: QApplication, qtbot: QtBot
+) -> None:
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow, timeout=5000)
+    qtbot.waitUntil(lambda: window.docks["latent_map"].width() > 500, timeout=5000)
+    first = QApplication.focusWidget()
+    assert first is not None
+    for key in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
+        reached: list[QWidget] = []
+        while len(reached) < 120:
+            qtbot.keyClick(QApplication.focusWidget(), key)
+            reached.append(QApplication.focusWidget())
+            if reached[-1] is first:
+                break
+        assert reached[-1] is first, "the keyboard is trapped"
+        assert window.panel("latent_map").canvas in reached
+        for widget in reached:
+            dock = next((dock for dock in window.docks.values() if dock.isAncestorOf(widget)), None)
+            assert dock is None or dock.is_seen
+            assert dock is None or widget.accessibleName() or getattr(widget, "text", str)()
+        qapp.processEvents()
+        assert all(window.rect().intersects(bar.geometry()) for bar in reached if isinstance(bar, QTabBar))
+
+
 def test_preset_is_one_undo_step(window: MainWindow) -> None:
     before = window.session.config
     window.commands.actions["action.preset_tutorial"].trigger()
@@ -193,6 +242,14 @@ def test_dialogs_open_once_and_close(window: MainWindow, qtbot: QtBot, name: str
     qtbot.waitExposed(dialog)
     qtbot.keyClick(dialog, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: not window.commands._dialogs, timeout=5000)
+
+
+def test_buttons_of_dialogs_have_no_platform_icons(window: MainWindow) -> None:
+    for name in ("action.shortcuts", "action.about", "action.save_samples"):
+        window.commands.actions[name].trigger()
+    buttons = [button for dialog in window.commands._dialogs.values() for button in dialog.findChildren(QPushButton)]
+    assert len(buttons) >= 5
+    assert all(button.icon().isNull() for button in buttons)
 
 
 def test_dialogs_and_docks_do_not_leak(window: MainWindow, qapp: QApplication) -> None:

@@ -159,15 +159,20 @@ def preset_records(titles: Mapping[str, tuple[str, str]]) -> tuple[ActionRecord,
     )  # fmt: skip
 
 
+def tip_text(record: ActionRecord) -> str:
+    """What an action does, and its shortcuts as this desktop writes them."""
+    keys = ", ".join(
+        QKeySequence.fromString(key).toString(QKeySequence.SequenceFormat.NativeText) for key in record.keys
+    )
+    return f"{record.help} ({keys})" if keys else record.help
+
+
 def make_action(record: ActionRecord, parent: QObject) -> QAction:
     """The Qt action of a record, not yet connected."""
     action = QAction(record.text, parent)
     action.setObjectName(record.id)
     action.setShortcuts([QKeySequence.fromString(keys) for keys in record.keys])
-    keys = ", ".join(
-        QKeySequence.fromString(key).toString(QKeySequence.SequenceFormat.NativeText) for key in record.keys
-    )
-    action.setToolTip(f"{record.help} ({keys})" if keys else record.help)
+    action.setToolTip(tip_text(record))
     action.setStatusTip(record.help)
     action.setCheckable(record.choice)
     action.setIcon(QIcon())

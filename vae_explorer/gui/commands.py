@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QProcess, QUrl, Slot
 from PySide6.QtGui import QAction, QDesktopServices
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMessageBox
+from shiboken6 import isValid
 
 from vae_explorer.gui import theme
-from vae_explorer.gui.actions import ACTIONS, ActionRecord, make_action, preset_records
+from vae_explorer.gui.actions import ACTIONS, ActionRecord, make_action, preset_records, tip_text
 from vae_explorer.gui.icons import icon
 from vae_explorer.gui.session_words import State
 from vae_explorer.gui.text_dialog import TextDialog
@@ -35,6 +36,8 @@ class Commands(QObject):
         self._session = session
         self._settings = settings
         self._window = window
+        self._form = window.panel("run_config")
+        self._is_retired = False
         self._dialogs: dict[str, QDialog] = {}
         self._doctor: QProcess | None = None
         presets = {name: load_preset(name) for name in preset_names()}
@@ -50,6 +53,7 @@ class Commands(QObject):
         session.state_changed.connect(self._refresh)
         session.snapshot_changed.connect(self._refresh)
         session.undo_stack.indexChanged.connect(self._refresh)
+        self._form.problem_changed.connect(self._refresh)
         theme.notifier().changed.connect(self._recolour)
         self._recolour(theme.current())
         self._refresh()
@@ -62,6 +66,8 @@ class Commands(QObject):
 
     @Slot(object)
     def _recolour(self, colours: theme.Theme) -> None:
+        if self._is_retired:
+            return
         for record in self.records:
             if record.icon:
                 ink = getattr(colours, _ICON_INK.get(record.icon, "text"))
@@ -71,8 +77,16 @@ class Commands(QObject):
     @Slot()
     def _refresh(self) -> None:
         session = self._session
+        # The undo stack says that it is empty while it is being destroyed.
+        if self._is_retired or not isValid(session) or not isValid(session.undo_stack):
+            return
+        problem = "" if session.is_running else self._form.problem
         for record in self.records:
             enabled = session.state in record.enabled_in
+            if record.handler in {"train", "step_once"}:
+                enabled = enabled and not problem
+                tip = f"{problem}\nMend it in the form, then train." if problem else tip_text(record)
+                self.actions[record.id].setToolTip(tip)
             if record.handler in {"save_images", "copy_image", "fit_map"}:
                 enabled = enabled and session.snapshot is not None
             self.actions[record.id].setEnabled(enabled)
@@ -116,7 +130,7 @@ class Commands(QObject):
             self._session.step_once()
 
     def _form_is_valid(self) -> bool:
-        form = self._window.panel("run_config")
+        form = self._form
         form.commit_pending()
         if form.problem:
             self._session.post("error", form.problem, "Mend it in the form at the left, then train.", near="run_config")
@@ -265,6 +279,11 @@ class Commands(QObject):
     def show_text(self, title: str, text: str) -> None:
         """Show some text to read and to copy."""
         self._open(f"text.{title}", lambda: TextDialog(title, text, self._window))
+
+    def retire(self) -> None:
+        """The window goes: close what is open and follow the session no more."""
+        self._is_retired = True
+        self.close_all()
 
     def close_all(self) -> None:
         """Close every dialog and end the doctor, before the window goes."""

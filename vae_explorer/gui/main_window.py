@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QGuiApplication, QHideEvent, QPaintEvent, QShowEvent
-from PySide6.QtWidgets import QMainWindow, QMenu, QSizePolicy, QTabWidget, QToolBar, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QSizePolicy, QTabWidget, QToolBar, QToolButton, QWidget
 
 from vae_explorer.gui.actions import MENUS, TOOLBAR
 from vae_explorer.gui.commands import Commands
@@ -35,6 +35,9 @@ PANELS = (
     ("kl_dimensions", "KL per dimension", "KLDimensionsPanel"),
 )
 CLOSE_SECONDS = 3.0
+_AROUND_DOCKS = 102  # menu bar, toolbar and status bar
+_MOST_PARKED = 64
+_ROUND_PICTURE = 94  # what the panel of the decoded image needs in height more than in width
 
 
 class MainWindow(QMainWindow):
@@ -98,7 +101,7 @@ class MainWindow(QMainWindow):
         return dock
 
     def _fill_menus(self) -> None:
-        menus: dict[str, QMenu] = {name: self.menuBar().addMenu(name) for name in MENUS}
+        menus: dict[str, QMenu] = {name: self.menuBar().addMenu(f"&{name}") for name in MENUS}
         for dock in self.docks.values():
             menus["View"].addAction(dock.toggleViewAction())
         last_group = dict.fromkeys(MENUS, 0)
@@ -132,6 +135,11 @@ class MainWindow(QMainWindow):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             if name == "action.train" and isinstance(button, QToolButton):
                 button.setProperty("variant", "primary")
+            if name == "action.pause":
+                # Its other name is longer: what stands to its right must not jump.
+                button.ensurePolished()
+                longer, shorter = (button.fontMetrics().horizontalAdvance(text) for text in ("Continue", "Pause"))
+                button.setMinimumWidth(button.sizeHint().width() + longer - shorter)
         spacer = QWidget()
         spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         toolbar.addWidget(spacer)
@@ -160,23 +168,31 @@ class MainWindow(QMainWindow):
             # What it will be, not what it was made with.
             size = QGuiApplication.primaryScreen().availableSize()
         width, height = max(size.width(), 960), max(size.height(), 600)
-        form = round(min(340, max(288, 0.2 * width)))
+        form = round(min(340, max(296, 0.2 * width)))
         rest = width - form
-        right = round(min(480, max(258, 0.26 * rest)))
-        below = round(min(440, max(236, 0.33 * height)))
+        right = round(min(560, max(264, 0.26 * rest)))
+        room = height - _AROUND_DOCKS
+        below = round(min(420, max(212, 0.3 * room)))
+        above = room - below
+        # The decoded image is what one looks at: as wide as its column, unless too little is left for the samples.
+        picture = round(min(right + _ROUND_PICTURE, 0.6 * above))
         self.resizeDocks([docks["run_config"], docks["latent_map"]], [form, rest], across)
         self.resizeDocks([docks["latent_map"], docks["decoded_image"]], [rest - right, right], across)
         self.resizeDocks([docks["bound_curves"], docks["kl_dimensions"]], [rest - right, right], across)
-        self.resizeDocks([docks["latent_map"], docks["bound_curves"]], [height - below, below], down)
-        self.resizeDocks([docks["decoded_image"], docks["samples"]], [3 * height // 8, 3 * height // 8], down)
+        self.resizeDocks([docks["latent_map"], docks["bound_curves"]], [above, below], down)
+        self.resizeDocks([docks["decoded_image"], docks["samples"]], [picture, above - picture], down)
 
     def _restore_layout(self) -> None:
         geometry, layout = self.settings.data("window/geometry"), self.settings.data("window/layout")
         if geometry is None or not self.restoreGeometry(geometry) or not self._is_on_a_screen():
             self._take_default_size()
-        self.reset_layout()
-        if layout is not None and not self.restoreState(layout, LAYOUT_VERSION):
+        # Not over the default layout: Qt would leave the tab bar of that one lying over the menus.
+        if layout is None or not self.restoreState(layout, LAYOUT_VERSION) or not self._has_placed_all():
             self.reset_layout()
+
+    def _has_placed_all(self) -> bool:
+        nowhere = Qt.DockWidgetArea.NoDockWidgetArea
+        return all(dock.isFloating() or self.dockWidgetArea(dock) is not nowhere for dock in self.docks.values())
 
     def _take_default_size(self) -> None:
         """Most of a large screen, all of a small one."""
@@ -195,6 +211,20 @@ class MainWindow(QMainWindow):
         )
 
     # --- being seen, and going
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Tab passes over what Qt parks beside the window: docks behind a tab, and tab bars in reserve."""
+        moved = super().focusNextPrevChild(forward)
+        for _ in range(_MOST_PARKED):
+            if not moved or not self._is_parked(QApplication.focusWidget()):
+                break
+            moved = super().focusNextPrevChild(forward)
+        return moved
+
+    def _is_parked(self, widget: QWidget | None) -> bool:
+        while widget is not None and widget.parentWidget() is not self:
+            widget = widget.parentWidget()
+        return widget is not None and not self.rect().intersects(widget.geometry())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Announces the first paint, after which the slow things may begin."""
@@ -236,7 +266,7 @@ class MainWindow(QMainWindow):
         self._is_closed = True
         self.settings.remember("window/geometry", self.saveGeometry())
         self.settings.remember("window/layout", self.saveState(LAYOUT_VERSION))
-        self.commands.close_all()
+        self.commands.retire()
         self.message_bar.dismiss()
         self.hide()
         # Nobody waits for this any more: the window is gone, the run is being saved.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +26,6 @@ from vae_explorer.gui.threads.preparing import (
 from vae_explorer.gui.threads.training import RunCreated, TrainingEnded, TrainingThread
 from vae_explorer.gui.undo import EditSetting, ReplaceConfig, SetPin
 from vae_explorer.runs.event_records import CheckpointWritten, RecordingFailed, RecordingRecovered
-from vae_explorer.runs.run_directory import default_parent
 from vae_explorer.training import events
 from vae_explorer.training.run_config import setting_at, with_value
 
@@ -49,7 +47,6 @@ class Session(SessionFacts):
 
     def __init__(self, config: RunConfig | None = None, parent: QObject | None = None) -> None:
         super().__init__(config, parent)
-        self.runs_folder: Path = default_parent()
         self.looking_rate = 4.0
         self.undo_stack = QUndoStack(self)
         self.undo_stack.setUndoLimit(200)
@@ -195,8 +192,6 @@ class Session(SessionFacts):
         """
         self.looking_rate = rate
         self.explorer_thread.share_limit = next(share for most, share in _LOOKING_SHARES if rate <= most)
-        # A tenth of a core at the usual four looks a second; who asks for more lets it cost more.
-        self.explorer_thread.share_limit = max(0.10, rate / 40)
         self._snapshot_timer.stop()
         self.want_snapshot()
 

@@ -5,6 +5,7 @@ Every event of a worker thread ends here. GUI thread only.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 from vae_explorer.errors import UserError
 from vae_explorer.gui.session_words import RUNNING, Message, Progress, State
 from vae_explorer.gui.threads.exploring import ExplorerThread
+from vae_explorer.runs.run_directory import default_parent
 from vae_explorer.training import events
 from vae_explorer.training.metric_history import MetricHistory
 from vae_explorer.training.run_config import default_config
@@ -61,6 +63,7 @@ class SessionFacts(QObject):
         self.run_directory: RunDirectory | None = None
         self.unsaved = False
         self.explorer_thread = ExplorerThread()
+        self.runs_folder: Path = default_parent()
         self.forget_run()
 
     @property
@@ -150,6 +153,8 @@ class SessionFacts(QObject):
         hint = failure.hint
         if failure.out_of_memory and (half := self.config.training.batch_size // 2):
             hint = f"Try batch size {half}, or a smaller network, then train again."
+        if self.run_directory is None and str(self.runs_folder) in failure.message:
+            hint = f"{hint} File > Choose folder for runs… says where.".strip()
         if failure.report:
             if self.start is not None:
                 hint = f"The run was ended and its last checkpoint is kept. {hint}"

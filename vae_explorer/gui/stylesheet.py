@@ -30,8 +30,9 @@ QDockWidget { background: $panel; }
 QDockWidget > QWidget { background: $panel; }
 #panel_header { background: $panel; border-bottom: 1px solid $border; }
 #panel_header QLabel { color: $muted; font-weight: 600; }
-#panel_header QToolButton { border: none; border-radius: 4px; padding: 2px; background: transparent; }
+#panel_header QToolButton { border: 1px solid transparent; border-radius: 4px; padding: 2px; background: transparent; }
 #panel_header QToolButton:hover { background: $hover; }
+#panel_header QToolButton:focus { border-color: $accent; }
 
 QMenuBar { background: $background; color: $text; padding: 2px 6px 0 6px; spacing: 2px; }
 QMenuBar::item { background: transparent; padding: 4px 8px; border-radius: 4px; }
@@ -59,6 +60,7 @@ QToolBar QToolButton[variant="primary"] {
     background: $accent; color: $accent_text; font-weight: 600; padding: 5px 14px;
 }
 QToolBar QToolButton[variant="primary"]:hover { background: $accent_hover; }
+QToolBar QToolButton[variant="primary"]:focus { border-color: $text; }
 QToolBar QToolButton[variant="primary"]:disabled { background: $raised; color: $faint; border-color: $border; }
 
 QStatusBar { background: $background; color: $muted; border-top: 1px solid $border; }
@@ -66,6 +68,7 @@ QStatusBar::item { border: none; }
 QStatusBar QLabel { color: $muted; padding: 0 6px; }
 QSizeGrip { width: 12px; height: 12px; background: transparent; }
 
+QDialogButtonBox, QMessageBox, QFileDialog { dialogbuttonbox-buttons-have-icons: 0; }
 QPushButton {
     background: $raised; color: $text; border: 1px solid $border_strong; border-radius: 6px; padding: 5px 14px;
     min-height: 18px;
@@ -80,6 +83,7 @@ QPushButton:default, QPushButton[variant="primary"] {
 QPushButton:default:hover, QPushButton[variant="primary"]:hover {
     background: $accent_hover; border-color: $accent_hover;
 }
+QPushButton:default:focus, QPushButton[variant="primary"]:focus, QPushButton:checked:focus { border-color: $text; }
 QPushButton:default:disabled, QPushButton[variant="primary"]:disabled {
     background: $raised; color: $faint; border-color: $border;
 }
@@ -139,6 +143,8 @@ QCheckBox::indicator {
 }
 QCheckBox::indicator:hover, QCheckBox::indicator:focus { border-color: $accent; }
 QCheckBox::indicator:checked { background: $accent; border-color: $accent; image: url(icons:check-$check.svg); }
+QCheckBox::indicator:checked:focus { border-color: $text; }
+QCheckBox:focus, QRadioButton:focus { text-decoration: underline; }
 QCheckBox::indicator:disabled { border-color: $border; background: $panel; }
 QRadioButton::indicator {
     width: 13px; height: 13px; border-radius: 7px; border: 1px solid $border_strong; background: $raised;
@@ -151,7 +157,8 @@ QSlider::sub-page:horizontal { background: $accent; border-radius: 2px; }
 QSlider::handle:horizontal {
     width: 14px; height: 14px; margin: -5px 0; border-radius: 7px; background: $panel; border: 1px solid $border_strong;
 }
-QSlider::handle:horizontal:hover, QSlider::handle:horizontal:focus { border-color: $accent; }
+QSlider::handle:horizontal:hover { border-color: $accent; }
+QSlider::handle:horizontal:focus { border: 2px solid $text; width: 12px; height: 12px; }
 
 QProgressBar { background: $pressed; border: none; border-radius: 2px; max-height: 4px; min-height: 4px; }
 QProgressBar::chunk { background: $accent; border-radius: 2px; }
@@ -176,7 +183,7 @@ QTabBar::tab {
 }
 QTabBar::tab:hover { color: $text; }
 QTabBar::tab:selected { color: $text; border-bottom-color: $accent; }
-QTabBar::tab:focus { color: $accent; }
+QTabBar::tab:selected:focus { color: $accent; text-decoration: underline; }
 QTabBar::tab:bottom { border-bottom: none; border-top: 2px solid transparent; padding: 5px 12px 6px 12px; }
 QTabBar::tab:bottom:selected { border-top-color: $accent; }
 QTabWidget::pane { border: none; }

@@ -16,6 +16,7 @@ class TextDialog(QDialog):
         self.resize(640, 400)
         self.text = QPlainTextEdit(text.strip())
         self.text.setReadOnly(True)
+        self.text.setTabChangesFocus(True)
         self.text.setProperty("variant", "monospace")
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.text.setAccessibleName(title)

@@ -41,7 +41,8 @@ class DecodedImagePanel(QWidget):
         self.tag.setProperty("variant", "header")
         self.step = QLabel()
         self.step.setProperty("variant", "muted")
-        self.values = {name: QLabel("–") for name in ("z", "log p(z)", "decoded in")}
+        self.step.setToolTip("The step of the weights, and how long they took to decode this picture")
+        self.values = {name: QLabel("–") for name in ("z", "log p(z)")}
         for label in (*self.values.values(), self.tag, self.step):
             # Texts change with every mouse move: they must never make the layout ask for another size.
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -54,12 +55,12 @@ class DecodedImagePanel(QWidget):
             title.setProperty("variant", "muted")
             value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._layout = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
-        self._layout.setContentsMargins(12, 8, 12, 10)
-        self._layout.setSpacing(10)
+        self._layout.setContentsMargins(12, 10, 12, 8)
+        self._layout.setSpacing(8)
         self._layout.addWidget(self.view, 1)
         self._layout.addLayout(self._facts)
         self._is_wide: bool | None = None
-        self._text_width = self.fontMetrics().horizontalAdvance("(\N{MINUS SIGN}0.000, \N{MINUS SIGN}0.000)")
+        self._text_width = self.fontMetrics().horizontalAdvance("step 100,000  ·  10.0 ms")
         self._arrange(False)
         self._place.decoded.connect(self._show)
         session.snapshot_changed.connect(self._snapshot_came)
@@ -107,7 +108,7 @@ class DecodedImagePanel(QWidget):
         super().resizeEvent(event)
         room = event.size() - QSize(24, 18)
         beside = min(room.width() - self._text_width - 10, room.height())
-        above = min(room.width(), room.height() - 5 * (self.fontMetrics().height() + 3) - 10)
+        above = min(room.width(), room.height() - 3 * (self.fontMetrics().height() + 3) - 8)
         self._arrange(beside > 1.1 * above)
 
     def _arrange(self, is_wide: bool) -> None:
@@ -155,7 +156,7 @@ class DecodedImagePanel(QWidget):
         # The picture first, and at once: the texts may wait for the next turn of the event loop.
         self.view.show_picture(place.picture)
         self.tag.setText(_TAGS.get(place.kind, place.kind))
-        self.step.setText(f"step {place.step:,}")
+        self.step.setText(f"step {place.step:,}  ·  {place.decode_ms:.1f} ms")
         self.values["z"].setText(point_text(place.z_D))
         is_long = len(place.z_D) > _MOST_COORDINATES
         self.values["z"].setToolTip(_coordinates(place.z_D) if is_long else "")
@@ -163,7 +164,6 @@ class DecodedImagePanel(QWidget):
         self.values["log p(z)"].setText(
             "this model has no prior" if log_prior is None else f"{number_text(log_prior, 2)} nats"
         )
-        self.values["decoded in"].setText(f"{place.decode_ms:.1f} ms")
         self.session.want_snapshot()
 
     @Slot()

@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QMouseEvent, QPaint
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolTip, QVBoxLayout, QWidget
 
 from vae_explorer.gui import theme
+from vae_explorer.gui.widgets.map_frame import dimension_name
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
@@ -18,7 +19,7 @@ REDRAW_INTERVAL_MS: Final = 100
 ACTIVE_NATS: Final = 0.01
 """A dimension with more KL than this counts as active until the held-out images have said it exactly."""
 
-_SUBSCRIPTS: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_LEAST_HEIGHT_FOR_UNIT: Final = 96
 
 
 class KLBars(QWidget):
@@ -49,7 +50,11 @@ class KLBars(QWidget):
     def _area(self) -> QRectF:
         metrics = QFontMetricsF(self.font())
         left = metrics.horizontalAdvance("00.00") + 10
-        return QRectF(left, 6, max(self.width() - left - 6, 1), max(self.height() - metrics.height() - 12, 1))
+        top = metrics.height() + 8 if self._has_unit() else 6
+        return QRectF(left, top, max(self.width() - left - 6, 1), max(self.height() - metrics.height() - 6 - top, 1))
+
+    def _has_unit(self) -> bool:
+        return self.height() >= _LEAST_HEIGHT_FOR_UNIT
 
     def _place_at(self, x: float) -> int | None:
         area, count = self._area(), len(self._values)
@@ -62,7 +67,7 @@ class KLBars(QWidget):
         dimension = int(self._order[place])
         value = float(self._values[dimension])
         shown = f"{value:.4f} nats" if np.isfinite(value) else "not a number"
-        return f"{_name(dimension)}: {shown} per image"
+        return f"{dimension_name(dimension)}: {shown} per image"
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Bars on a zero line, the axis' top value, and the dimension under the mouse."""
@@ -85,6 +90,8 @@ class KLBars(QWidget):
             y = area.bottom() - share * area.height()
             box = QRectF(0, y - metrics.height() / 2, area.left() - 6, metrics.height())
             painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, f"{top * share:.3g}")
+        if self._has_unit():
+            painter.drawText(QPointF(2, metrics.ascent()), "nats per image")
         width = area.width() / count
         gap = min(2.0, width * 0.2) if width >= 3 else 0.0
         # A dimension alone need not be a wall.
@@ -110,11 +117,11 @@ class KLBars(QWidget):
     def _paint_names(self, painter: QPainter, area: QRectF, width: float, metrics: QFontMetricsF, colour: str) -> None:
         """Names below the bars, as many as have room."""
         painter.setPen(QColor(colour))
-        widest = metrics.horizontalAdvance(_name(len(self._values) - 1)) + 8
+        widest = metrics.horizontalAdvance(dimension_name(len(self._values) - 1)) + 8
         stride = max(1, int(np.ceil(widest / width)))
         for place in range(0, len(self._values), stride):
             box = QRectF(area.left() + (place + 0.5) * width - widest / 2, area.bottom() + 3, widest, metrics.height())
-            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, _name(int(self._order[place])))
+            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, dimension_name(int(self._order[place])))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Outline the dimension under the mouse."""
@@ -138,11 +145,6 @@ class KLBars(QWidget):
                 QToolTip.hideText()
             return True
         return super().event(event)
-
-
-def _name(dimension: int) -> str:
-    """A dimension as on the map's axes: z₁ is the first."""
-    return "z" + str(dimension + 1).translate(_SUBSCRIPTS)
 
 
 def _round_top(value: float) -> float:
@@ -172,19 +174,17 @@ class KLDimensionsPanel(QWidget):
             "Active units: latent dimensions whose posterior mean varies over the held-out images. "
             f"Before the first held-out check: dimensions with more than {ACTIVE_NATS} nats of KL."
         )
+        self.count.setMinimumWidth(1)
         self.order = QComboBox()
         self.order.addItem("By index", "index")
         self.order.addItem("Largest first", "sorted")
         self.order.setAccessibleName("Order of the dimensions")
         self.order.setProperty("variant", "quiet")
         self.order.currentIndexChanged.connect(self._mark_dirty)
-        unit = QLabel("nats per image")
-        unit.setProperty("variant", "muted")
         row = QHBoxLayout()
         row.setSpacing(8)
         row.addWidget(self.count)
         row.addStretch(1)
-        row.addWidget(unit)
         row.addWidget(self.order)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 4)
@@ -245,6 +245,6 @@ class KLDimensionsPanel(QWidget):
         elif self._exact_active is not None:
             text = f"{self._exact_active} of {len(values)} active"
         else:
-            text = f"{int(np.count_nonzero(values > ACTIVE_NATS))} of {len(values)} active so far"
+            text = f"{int(np.count_nonzero(values > ACTIVE_NATS))} of {len(values)} active"
         self.count.setText(text)
         self.bars.setAccessibleDescription(text)

@@ -7,7 +7,6 @@ the place looked at, whose picture the panel of the decoded image paints.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,9 @@ from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from vae_explorer.gui import theme
+from vae_explorer.gui.threads.map_drawing import draw_codes, draw_manifold
 from vae_explorer.gui.widgets.map_canvas import MapCanvas
+from vae_explorer.gui.widgets.map_frame import dimension_name
 from vae_explorer.gui.widgets.map_ink import code_palette, manifold_ink
 from vae_explorer.gui.widgets.map_legend import MapLegend
 from vae_explorer.gui.widgets.map_painting import PlacedPicture
@@ -29,9 +30,8 @@ from vae_explorer.models.catalogue import MODELS
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
     from vae_explorer.gui.threads.exploring import Work
-    from vae_explorer.latent.code_layer import CodePicture, CodeRequest
-    from vae_explorer.latent.explorer import Explorer
-    from vae_explorer.latent.manifold import ManifoldPicture, ManifoldRequest
+    from vae_explorer.latent.code_layer import CodePicture
+    from vae_explorer.latent.manifold import ManifoldPicture
     from vae_explorer.models.snapshot import Snapshot
 
 _LEAST_EXTENT = MapRect(-3.0, -3.0, 3.0, 3.0)
@@ -167,7 +167,7 @@ class LatentMapPanel(QWidget):
         self.canvas.set_codes(None)
         self.canvas.set_manifold(None)
         self.canvas.axis_labels = view.axis_labels
-        names = [f"z{number}" for number in range(1, view.num_dimensions + 1)]
+        names = [dimension_name(number) for number in range(view.num_dimensions)]
         i, j = (0, 0)
         if isinstance(view, PlaneView):
             i, j = view.u.index(1.0), view.v.index(1.0)
@@ -204,7 +204,7 @@ class LatentMapPanel(QWidget):
         palette = code_palette(self._colour_N is not None, self.toolbar.codes.opacity)
         width, height = (max(1, round(side * ratio)) for side in (canvas.frame.width, canvas.frame.height))
         request = CodeRequest(self._view, canvas.frame.rect, width, height, self._colour_N, palette, ratio)
-        self._submit("codes", partial(_draw_codes, request=request))
+        self._submit("codes", partial(draw_codes, request=request))
 
     def _ask_tiles(self) -> None:
         if not self._can_ask() or not self.toolbar.manifold.is_shown:
@@ -228,7 +228,7 @@ class LatentMapPanel(QWidget):
         side = 2.0**level
         rect = canvas.frame.rect
         rect = MapRect(rect.left - side, rect.bottom - side, rect.right + side, rect.top + side)
-        self._submit("tiles", partial(_draw_manifold, request=ManifoldRequest(self._view, rect, level, scale, ink)))
+        self._submit("tiles", partial(draw_manifold, request=ManifoldRequest(self._view, rect, level, scale, ink)))
 
     def _can_ask(self) -> bool:
         # While the frame is gliding pictures of where it was would come too late; it ends with
@@ -400,11 +400,3 @@ class LatentMapPanel(QWidget):
     def _recolour(self) -> None:
         self._ask_codes()
         self._ask_tiles()
-
-
-def _draw_codes(explorer: Explorer, request: CodeRequest) -> CodePicture | None:
-    return explorer.code_layer.picture(explorer, request)
-
-
-def _draw_manifold(explorer: Explorer, request: ManifoldRequest) -> Iterator[ManifoldPicture | None]:
-    yield from explorer.manifold.pictures(explorer, request)

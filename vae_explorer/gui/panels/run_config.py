@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, Qt, Signal, Slot
-from PySide6.QtGui import QFontMetrics
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QFocusEvent, QFontMetrics
 from PySide6.QtWidgets import QComboBox, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from vae_explorer.errors import SettingError
 from vae_explorer.gui import theme
 from vae_explorer.gui.widgets.setting_rows import SettingRow, SettingSection
-from vae_explorer.training.run_config import load_preset, preset_names, sections, value_of
+from vae_explorer.training.run_config import load_preset, preset_names, sections
 
 if TYPE_CHECKING:
     from vae_explorer.config import Value
     from vae_explorer.gui.session import Session
-    from vae_explorer.training.run_config import Preset, RunConfig
+    from vae_explorer.training.run_config import Preset, RunConfig, Section
 
 _LEAST_WIDTH = 284  # below it fields are too short for their values
+_STILL_HERE = frozenset({Qt.FocusReason.PopupFocusReason, Qt.FocusReason.ActiveWindowFocusReason})
 
 
 class RunConfigPanel(QWidget):
@@ -36,6 +37,7 @@ class RunConfigPanel(QWidget):
         self.session = session
         self._sections: list[SettingSection] = []
         self._presets: list[Preset] = [load_preset(name) for name in preset_names()]
+        self._preset_values = [_values(preset.config) for preset in self._presets]
         self._last_problem = ""
         self._helped: SettingRow | None = None
 
@@ -63,7 +65,7 @@ class RunConfigPanel(QWidget):
         self._help = _wrapped_label("muted")
         self._help.setObjectName("form.help")
         self._help.setAlignment(Qt.AlignmentFlag.AlignTop)
-        # A fixed height, so that the form does not jump while the mouse moves over it.
+        # A fixed height, so that the form does not jump from field to field.
         self._help.setFixedHeight(4 * QFontMetrics(self._help.font()).lineSpacing() + 4)
 
         self._content = QWidget()
@@ -78,9 +80,10 @@ class RunConfigPanel(QWidget):
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setWidget(self._content)
         self._area = area
-        line = QFrame()
-        line.setProperty("variant", "line")
-        line.setFixedHeight(1)
+        self._line = QFrame()
+        self._line.setProperty("variant", "line")
+        self._line.setFixedHeight(1)
+        self._show_help(None)
 
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 8, 6, 6)
@@ -88,7 +91,7 @@ class RunConfigPanel(QWidget):
         for widget in (caption, self.presets, self._summary, self._note, self._readout):
             column.addWidget(widget)
         column.addWidget(area, 1)
-        column.addWidget(line)
+        column.addWidget(self._line)
         column.addWidget(self._help)
 
         session.config_changed.connect(self._config_changed)
@@ -144,15 +147,25 @@ class RunConfigPanel(QWidget):
         self.session.replace_config(preset.config, f"preset {preset.title}")
         for row in self.rows():
             row.revert()
-        self._show_preset()
+        self._show_preset(_values(preset.config))
 
     @Slot()
     def _entered(self) -> None:
         row = self.sender()
         if isinstance(row, SettingRow):
-            self._helped = row
-            self._help.setText(row.help_text())
-            self._help.setToolTip(row.help_text())
+            self._show_help(row)
+
+    def _show_help(self, row: SettingRow | None) -> None:
+        """What the keyboard's row means; without one the form has the whole height."""
+        self._helped = row
+        self._help.setText("" if row is None else row.help_text())
+        self._help.setVisible(row is not None)
+        self._line.setVisible(row is not None)
+
+    @Slot()
+    def _left(self) -> None:
+        if not any(row.editor.hasFocus() for row in self.rows()):
+            self._show_help(None)
 
     @Slot()
     def _problem_changed(self) -> None:
@@ -167,20 +180,20 @@ class RunConfigPanel(QWidget):
 
     @Slot(object)
     def _config_changed(self, config: RunConfig) -> None:
-        wanted = sections(config)
+        wanted, values = sections(config), _values(config)
         for index, section in enumerate(wanted):
             shown = self._sections[index] if index < len(self._sections) else None
             if shown is None or shown.section != section:
-                self._build_section(index, config)
+                self._build_section(index, section, values)
         for row in self.rows():
-            row.show_value(value_of(config, row.path))
-        self._show_preset()
+            row.show_value(values[row.path])
+        self._show_preset(values)
         if self._helped is not None and self._helped in self.rows():
             self._help.setText(self._helped.help_text())
 
-    def _build_section(self, index: int, config: RunConfig) -> None:
+    def _build_section(self, index: int, wanted: Section, values: dict[str, Value]) -> None:
         """Put a section in its place; another model brings other settings."""
-        section = SettingSection(sections(config)[index], lambda path: value_of(config, path))
+        section = SettingSection(wanted, values)
         for row in section.rows:
             row.edited.connect(self._edited)
             row.problem_changed.connect(self._problem_changed)
@@ -189,7 +202,7 @@ class RunConfigPanel(QWidget):
         if index < len(self._sections):
             old = self._sections[index]
             focused = next((row.path for row in old.rows if row.editor.hasFocus()), None)
-            self._helped = None
+            self._show_help(None)
             self._column.replaceWidget(old, section)
             self._sections[index] = section
             section.header.setChecked(old.header.isChecked())
@@ -251,7 +264,7 @@ class RunConfigPanel(QWidget):
                 section.reveal(row)
         row.say(f"{message.text} {message.hint}".strip(), message.kind)  # type: ignore[attr-defined]
 
-    def _show_preset(self) -> None:
+    def _show_preset(self, values: dict[str, Value]) -> None:
         config = self.session.config
         index = next((i for i, preset in enumerate(self._presets) if preset.config == config), -1)
         self.presets.setCurrentIndex(index)
@@ -259,10 +272,16 @@ class RunConfigPanel(QWidget):
             self._summary.setText(self._presets[index].summary)
             return
         nearest, changed = min(
-            ((preset, _differences(preset.config, config)) for preset in self._presets),
+            (
+                (preset, [path for path in values if values[path] != before.get(path)])
+                for preset, before in zip(self._presets, self._preset_values, strict=True)
+            ),
             key=lambda pair: len(pair[1]),
         )
-        listed = ", ".join(changed[:4]) + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
+        labels = {row.path: row.setting.label.lower() for row in self.rows()}
+        listed = ", ".join(labels[path] for path in changed[:4]) + (
+            f" and {len(changed) - 4} more" if len(changed) > 4 else ""
+        )
         self._summary.setText(f"{nearest.title}, changed: {listed}.")
 
     @Slot()
@@ -277,25 +296,22 @@ class RunConfigPanel(QWidget):
     def eventFilter(self, watched: object, event: QEvent) -> bool:
         """A field that the keyboard reaches is scrolled into view."""
         if event.type() == QEvent.Type.FocusIn and isinstance(watched, QWidget):
-            self._area.ensureWidgetVisible(watched, 8, 24)
+            # After the help has taken its place below the form.
+            QTimer.singleShot(0, watched, lambda: self._area.ensureWidgetVisible(watched, 8, 24))
+        elif isinstance(event, QFocusEvent) and event.lostFocus() and event.reason() not in _STILL_HERE:
+            QTimer.singleShot(0, self, self._left)
         return super().eventFilter(watched, event)  # type: ignore[arg-type]
 
 
-def _differences(one: RunConfig, other: RunConfig) -> list[str]:
-    """Labels of the settings in which two configurations differ."""
-    return [
-        item.label.lower()
-        for section in sections(other)
-        for item in section.settings
-        if _value(one, f"{section.name}.{item.name}") != _value(other, f"{section.name}.{item.name}")
-    ]
-
-
-def _value(config: RunConfig, path: str) -> Value | None:
-    try:
-        return value_of(config, path)
-    except SettingError:  # a setting that the other configuration's model does not have
-        return None
+def _values(config: RunConfig) -> dict[str, Value]:
+    """Every value by its path, all at once: `value_of` reads the metadata of all settings for each."""
+    found: dict[str, Value] = {}
+    for section in sections(config):
+        part = getattr(config, section.name)
+        for item in section.settings:
+            path = f"{section.name}.{item.name}"
+            found[path] = config.model_name if path == "model.name" else getattr(part, item.name)
+    return found
 
 
 def _wrapped_label(variant: str) -> QLabel:

@@ -182,7 +182,10 @@ class ExplorerThread(QObject):
     def _adopt_in(self, explorer: Explorer, snapshot: Snapshot) -> None:
         start = time.thread_time()
         try:
+            is_first = not explorer.stamp
             explorer.adopt(snapshot)
+            if is_first:
+                _warm_up(explorer)
         except Exception as error:  # a failed look must not end the thread; the window tells
             self._emit_failed("point", error)
         self._count(time.thread_time() - start)
@@ -253,6 +256,14 @@ class ExplorerThread(QObject):
 
 
 _END = object()
+
+
+def _warm_up(explorer: Explorer) -> None:
+    """The first use of a network takes hundreds of milliseconds that no later one takes: spent before anybody waits."""
+    if explorer.num_dimensions:
+        origin_1D = np.zeros((1, explorer.num_dimensions))
+        explorer.decode(origin_1D)
+        explorer.log_prior(origin_1D)
 
 
 def _make_explorer() -> Explorer:

@@ -57,6 +57,8 @@ class CurveBoard(pg.GraphicsLayoutWidget):
         self.setMinimumSize(240, 120)
         self.setAccessibleName("Curves of the bound")
         self.setFrameShape(self.Shape.NoFrame)
+        # Keys do nothing here.
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.ci.setContentsMargins(0, 0, 0, 0)
         self.ci.layout.setSpacing(0)
         self._term_layout: pg.GraphicsLayout = self.addLayout(row=0, col=0)
@@ -197,6 +199,8 @@ class CurveBoard(pg.GraphicsLayoutWidget):
         """Take the theme's colours."""
         colours = theme.current()
         self.setBackground(colours.panel)
+        # It lies over plots that have nothing to show yet.
+        self._empty.setStyleSheet(f"background: {colours.panel};")
         ground = CurveColours(
             train=colours.text,
             raw=colours.faint,

@@ -17,6 +17,8 @@ from PySide6.QtWidgets import QGraphicsItem, QGraphicsSceneMouseEvent, QStyleOpt
 from vae_explorer.gui.widgets.curve_data import shown_count
 
 TITLE_HEIGHT = 20
+_LEAST_FOR_CAPTIONS = 340.0
+_LEAST_FOR_LARGE = 270.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,28 @@ class CountAxis(pg.AxisItem):
         self.enableAutoSIPrefix(False)
         self.shows_seconds = False
 
+    def tickSpacing(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, float]]:
+        """Round distances, so many that the texts of neighbours do not touch."""
+        metrics = QFontMetricsF(self.style["tickFont"] or self.font())
+        last = _clock(maxVal) if self.shows_seconds else ""
+        most = max(1.0, size / (max(map(metrics.horizontalAdvance, ("888 k", last))) + 18.0))
+        least = abs(maxVal - minVal) / most
+        if least <= 0:
+            return [(1.0, 0.0)]
+        if self.shows_seconds and least > 10:
+            found = next((step for step in _CLOCK_STEPS if step >= least), None)
+            if found is not None:
+                return [(found, 0.0)]
+        decade = 10.0 ** math.floor(math.log10(least))
+        return [(next(digit * decade for digit in (1, 2, 5, 10) if digit * decade >= least * (1 - 1e-9)), 0.0)]
+
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
         """The texts beside the ticks."""
         del scale, spacing
         return [_clock(v) if self.shows_seconds else shown_count(v) for v in values]
+
+
+_CLOCK_STEPS = (20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 18000.0, 36000.0)
 
 
 def _clock(seconds: float) -> str:
@@ -114,7 +134,7 @@ class CurveTitle(pg.GraphicsWidget):
             self.update()
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
-        """Draw from left to right; in a narrow title the captions go first, then the end of the name."""
+        """Draw from left to right; in a narrow title captions, size and decimals go first, then the end of the name."""
         del option, widget
         colours = self._colours
         if colours is None:
@@ -145,13 +165,16 @@ class CurveTitle(pg.GraphicsWidget):
             return texts + sum(in_plain.horizontalAdvance(text) for text in captions) + len(entries) * (sample + gap)
 
         left = 8.0
-        if left + in_bold.horizontalAdvance(self.title) + needed() > width:
+        # By the width alone, so that titles side by side look alike.
+        if width < _LEAST_FOR_CAPTIONS or left + in_bold.horizontalAdvance(self.title) + needed() > width:
             captions = [""] * len(entries)
-        if left + in_bold.horizontalAdvance(self.title) + needed() > width:
+        if width < _LEAST_FOR_LARGE or left + in_bold.horizontalAdvance(self.title) + needed() > width:
             sample, gap = 14.0, 6.0
             for font in (plain, bold):
                 font.setPointSizeF(font.pointSizeF() - 1.0)
             in_plain, in_bold = QFontMetricsF(plain), QFontMetricsF(bold)
+        if left + in_bold.horizontalAdvance(self.title) + needed() > width:
+            entries = [(caption, _rounded(value), colour) for caption, value, colour in entries]
         title = in_bold.elidedText(self.title, Qt.TextElideMode.ElideRight, max(width - left - needed() - 2, 30.0))
         x = write(left, title, colours.text, bold, in_bold)
         if self.shows_unit and self.unit and x + in_plain.horizontalAdvance(self.unit) + 6 + needed() < width:
@@ -169,6 +192,12 @@ class CurveTitle(pg.GraphicsWidget):
             x = write(x, value, colours.text, bold, in_bold) + gap
         if self.at_text:
             write(x, self.at_text, colours.muted, plain, in_plain)
+
+
+def _rounded(text: str) -> str:
+    """A value with at most one decimal, where there is no room for two."""
+    whole, point, decimals = text.partition(".")
+    return f"{float(text):.1f}" if point and len(whole) > 1 and len(decimals) == 2 and decimals.isdigit() else text
 
 
 class CurveGrid(pg.GraphicsObject):

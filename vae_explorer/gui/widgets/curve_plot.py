@@ -69,7 +69,8 @@ class CurvePlot(pg.GraphicsLayout):
         self.y_axis = pg.AxisItem("left", maxTickLength=-4)
         self.y_axis.enableAutoSIPrefix(False)
         self.y_axis.setWidth(AXIS_WIDTH)
-        self.y_axis.setTickDensity(0.7)
+        # A strip of schedules has room for two or three values.
+        self.y_axis.setTickDensity(0.7 if has_heldout else 0.35)
         # Not pyqtgraph's PlotItem, which brings a dozen hidden menus and forms along for every plot.
         self.addItem(self.title, 0, 0, 1, 2)
         self.addItem(self.y_axis, 1, 0)

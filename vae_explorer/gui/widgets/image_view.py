@@ -18,7 +18,7 @@ UInt8 = np.ndarray[Any, np.dtype[np.uint8]]
 # Pictures up to this side are enlarged by whole factors with hard edges; larger ones look better smoothed.
 _CRISP_SIDE = 64
 # Sides of a grid's cells in pixels, and how many cells there must be for one to be taken.
-_CELL_SIDES = ((84, 60), (56, 14), (42, 12), (28, 1))
+_CELL_SIDES = ((84, 60), (56, 14), (42, 10), (28, 1))
 _LARGE_CELL_SIDE = 75.0
 _PAIR_SPACING = 2.0
 

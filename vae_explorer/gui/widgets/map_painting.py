@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,8 @@ def paint_prior(painter: QPainter, frame: MapFrame, theme: Theme, is_line: bool)
         painter.setPen(QPen(colour, 1.0, Qt.PenStyle.DashLine))
         left, top = frame.to_screen(0.0, 0.0)
         radius = sigma * frame.scale
+        if not is_line and not _meets(frame, left, top, radius):
+            continue
         if is_line:
             for x in (left - radius, left + radius):
                 painter.drawLine(QPointF(x, 0.0), QPointF(x, frame.height))
@@ -84,6 +87,13 @@ def paint_prior(painter: QPainter, frame: MapFrame, theme: Theme, is_line: bool)
         if frame.scale > 18 and label.x() + metrics.horizontalAdvance("3σ") < frame.width:
             painter.drawText(label, f"{sigma}σ")
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+
+
+def _meets(frame: MapFrame, left: float, top: float, radius: float) -> bool:
+    """Whether a circle passes through the plot; Qt would work out all dashes of one that does not."""
+    near_x, near_y = min(max(left, 0.0), frame.width), min(max(top, 0.0), frame.height)
+    far_x, far_y = max(left, frame.width - left), max(top, frame.height - top)
+    return math.hypot(near_x - left, near_y - top) <= radius <= math.hypot(far_x, far_y)
 
 
 def paint_axes(painter: QPainter, frame: MapFrame, theme: Theme, labels: tuple[str, str]) -> None:

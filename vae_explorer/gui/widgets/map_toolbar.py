@@ -147,6 +147,7 @@ class MapToolbar(QWidget):
     def _recolour(self, colours: theme.Theme) -> None:
         self.fit.setStyleSheet(
             f"QPushButton:checked {{ background: {colours.selection}; border-color: {colours.accent}; }}"
+            f"QPushButton:checked:focus {{ border-color: {colours.text}; }}"
         )
 
     @Slot()

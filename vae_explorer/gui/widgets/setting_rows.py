@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import textwrap
+from collections.abc import Mapping
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal, Slot
+from PySide6.QtGui import QFocusEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from vae_explorer.config import Setting, Value, text_of
@@ -14,13 +16,23 @@ from vae_explorer.gui.widgets.setting_editors import as_editor, choice_records, 
 from vae_explorer.training.run_config import Section
 
 _LABEL_WIDTH = 124  # the same in all sections, so that the fields stand in one column; longer labels wrap
+_TIP_CHARACTERS = 64
+# Clicking a field must not bring the help line up and move the form under the mouse; tool tips tell the mouse.
+_KEYBOARD_REASONS = frozenset(
+    {
+        Qt.FocusReason.TabFocusReason,
+        Qt.FocusReason.BacktabFocusReason,
+        Qt.FocusReason.ShortcutFocusReason,
+        Qt.FocusReason.OtherFocusReason,
+    }
+)
 
 
 class SettingRow(QObject):
     """Label, editor, unit and the message below them, for one setting.
 
     edited(path, value): a person gave another valid value and is done with it.
-    problem_changed(): the row became valid or invalid. entered(): the keyboard or the mouse came to the row.
+    problem_changed(): the row became valid or invalid. entered(): the keyboard came to the row.
     """
 
     edited = Signal(str, object)
@@ -45,16 +57,19 @@ class SettingRow(QObject):
         self.message.hide()
         self._message_kind = ""
         self.label.setBuddy(self.editor)
-        self.label.setWordWrap(True)
-        self.label.setFixedWidth(_LABEL_WIDTH)
+        # Titles of records are too long to stand beside their label in a narrow form.
+        self.is_stacked = bool(self._records)
+        if not self.is_stacked:
+            self.label.setWordWrap(True)
+            self.label.setFixedWidth(_LABEL_WIDTH)
         self.editor.setObjectName(f"setting.{path}")
         self.editor.setAccessibleName(f"{setting.label}, {setting.unit}" if setting.unit else setting.label)
         self.editor.setAccessibleDescription(self.help_text())
         self.editor.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.editor.setMinimumWidth(64)
         for widget in self._widgets():
-            widget.setToolTip(self.help_text())
-            widget.installEventFilter(self)
+            widget.setToolTip(self._tip())
+        self.editor.installEventFilter(self)
         editor = as_editor(self.editor)
         editor.show_value(value)
         editor.changed.connect(self._changed)
@@ -75,6 +90,9 @@ class SettingRow(QObject):
             parts.append("Can be changed while training.")
         return "\n".join(part for part in parts if part)
 
+    def _tip(self) -> str:
+        return "\n".join(textwrap.fill(line, _TIP_CHARACTERS) for line in self.help_text().splitlines())
+
     def show_value(self, value: Value, *, force: bool = False) -> None:
         """Follow the configuration. Text under a person's hands that already means this value
         stays as it is.
@@ -91,7 +109,7 @@ class SettingRow(QObject):
         self._set_problem(None)
         self.say("", "")
         if self._records:
-            self.editor.setToolTip(self.help_text())
+            self.editor.setToolTip(self._tip())
 
     @Slot()
     def revert(self) -> None:
@@ -118,8 +136,8 @@ class SettingRow(QObject):
 
     def set_locked(self, locked: bool) -> None:
         """Whether the field can be changed now."""
-        self.editor.setEnabled(not locked)
-        self.label.setEnabled(not locked)
+        for widget in self._widgets():
+            widget.setEnabled(not locked)
 
     def set_visible(self, visible: bool) -> None:
         """Show or hide the whole row."""
@@ -128,8 +146,8 @@ class SettingRow(QObject):
         self.message.setVisible(visible and bool(self.message.text()))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Tell where the person is, for the help at the foot of the form."""
-        if event.type() in {QEvent.Type.FocusIn, QEvent.Type.Enter}:
+        """Tell where the keyboard is, for the help at the foot of the form."""
+        if isinstance(event, QFocusEvent) and event.gotFocus() and event.reason() in _KEYBOARD_REASONS:
             self.entered.emit()
         return super().eventFilter(watched, event)
 
@@ -175,11 +193,11 @@ class SettingRow(QObject):
 class SettingSection(QWidget):
     """A titled group of rows that folds; its advanced rows fold a second time."""
 
-    def __init__(self, section: Section, value_of: Callable[[str], Value], parent: QWidget | None = None) -> None:
+    def __init__(self, section: Section, values: Mapping[str, Value], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.section = section
         self.rows = [
-            SettingRow(f"{section.name}.{item.name}", item, value_of(f"{section.name}.{item.name}"), self)
+            SettingRow(f"{section.name}.{item.name}", item, values[f"{section.name}.{item.name}"], self)
             for item in section.settings
         ]
         self._has_basic = any(not row.setting.advanced for row in self.rows)
@@ -206,6 +224,12 @@ class SettingSection(QWidget):
             ):
                 grid.addWidget(self.more, line, 0, 1, 3)
                 line += 1
+            if row.is_stacked:
+                grid.addWidget(row.label, line, 0, 1, 3)
+                grid.addWidget(row.editor, line + 1, 0, 1, 3)
+                grid.addWidget(row.message, line + 2, 0, 1, 3)
+                line += 3
+                continue
             grid.addWidget(row.label, line, 0)
             grid.addWidget(row.editor, line, 1, 1, 2 if row.unit is None else 1)
             if row.unit is not None:

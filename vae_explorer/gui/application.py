@@ -90,7 +90,6 @@ class _Start(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(_COLLECT_MS)
         self._timer.timeout.connect(self._collect)
-        self._timer.start()
         window.first_painted.connect(self._warm_up)
         window.closed.connect(self._end)
         window.session.state_changed.connect(self._state_changed)
@@ -108,11 +107,13 @@ class _Start(QObject):
 
     @Slot(object)
     def _state_changed(self, state: State) -> None:
-        if state is State.READY and gc.get_freeze_count() == 0:
-            # What torch and Qt brought along lives for ever: it need not be looked at again.
-            gc.collect()
+        if state is not State.READY:
+            return
+        self._timer.start()
+        if gc.get_freeze_count() == 0:
+            # What torch and Qt brought along lives for ever and need not be looked at, not even once: a collection of
+            # all of it, here or while torch is being imported, was seen to hold the window for a third of a second.
             gc.freeze()
-            self._froze = True
 
     @Slot()
     def _collect(self) -> None:

@@ -190,9 +190,7 @@ class SessionFacts(QObject):
             self.post("warning", text, "Lower the learning rate if this goes on.", near="training.learning_rate")
 
     def _finish(self, event: events.Finished) -> None:
-        if event.reason == "completed":
-            self.post("info", f"Training is complete: {event.epoch:.0f} epochs in {event.seconds:.0f} s.", "")
-        elif event.reason == "non-finite":
+        if event.reason == "non-finite":
             self.post(
                 "error",
                 "The run ended because its weights were not finite any more; the last good checkpoint is kept.",

@@ -41,6 +41,7 @@ class TrainingLoop:
         self.skips_in_a_row = 0
         self.skipped_in_all = 0
         self.resting = False
+        self.looked_at = False
         self.next_validation = trainer.images_seen
         self.validated_step = trainer.num_steps
         now = time.monotonic()
@@ -64,9 +65,11 @@ class TrainingLoop:
             if time.monotonic() - self.last_checkpoint >= self.recording.checkpoint_interval_seconds:
                 yield from self._checkpoint()
         yield from self._report()
-        yield from self._serve_looks()
         if trainer.num_steps > self.validated_step and len(trainer.dataset.heldout_index_N):
             yield self._validated()
+        if self.control.take_snapshot_wish() or self.looked_at:
+            # Whoever looked at the run on its way is left looking at its end.
+            yield SnapshotTaken(trainer.snapshot())
         yield self._finished()
 
     def _may_step(self) -> bool:
@@ -160,6 +163,7 @@ class TrainingLoop:
 
     def _serve_looks(self) -> Iterator[Event]:
         if self.control.take_snapshot_wish():
+            self.looked_at = True
             yield SnapshotTaken(self.trainer.snapshot())
 
     def _finished(self) -> Finished:

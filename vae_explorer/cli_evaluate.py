@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from vae_explorer.cli_output import paint, say
 from vae_explorer.datasets.protocols import PROTOCOLS
 from vae_explorer.evaluation.measures import MEASURES
 from vae_explorer.models.catalogue import MODELS
@@ -40,19 +41,19 @@ def evaluate_run(arguments: argparse.Namespace) -> int:
 
     def tell(measure: Measure) -> None:
         if sys.stderr.isatty() and not arguments.json:
-            print(f"\r\x1b[K{measure.title} ...", end="", file=sys.stderr, flush=True)
+            paint(f"{measure.title} ...")
 
     measurements = evaluate(
         model, MODELS[config.model_name], images, measures=names, samples=arguments.samples, limit=arguments.limit,
         seed=arguments.seed, started=tell,
     )  # fmt: skip
     if sys.stderr.isatty() and not arguments.json:
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-    run_name = arguments.run.expanduser().absolute().name
+        paint("")
+    run_name = arguments.run.name
     if arguments.json:
         records = [measurement.record() for measurement in measurements]
         result = {"run": run_name, "step": step, "model": config.model_name, "measures": records}
-        print(json.dumps(result, ensure_ascii=False, allow_nan=False))
+        say(json.dumps(result, ensure_ascii=False, allow_nan=False))
     else:
         _print_table(run_name, step, config, measurements)
     return 0
@@ -60,18 +61,18 @@ def evaluate_run(arguments: argparse.Namespace) -> int:
 
 def _print_table(run_name: str, step: int, config: RunConfig, measurements: tuple[Measurement, ...]) -> None:
     protocol = PROTOCOLS[config.data.protocol]
-    print(f"{run_name}, step {step:,}, {MODELS[config.model_name].title}")
-    print(f"Protocol {protocol.name}: {protocol.bound_note}")
-    print(f"{'measure':18} {'value':>10} {'± s.e.':>8}  {'unit':16} {'bound':12} {'n':>6}  split    seed")
+    say(f"{run_name}, step {step:,}, {MODELS[config.model_name].title}")
+    say(f"Protocol {protocol.name}: {protocol.bound_note}")
+    say(f"{'measure':18} {'value':>10} {'± s.e.':>8}  {'unit':16} {'bound':12} {'n':>6}  split    seed")
     for item in measurements:
         error = f"{item.standard_error:8.3f}" if item.standard_error is not None else f"{'':8}"
         value = f"{item.value:10.0f}" if item.unit == "dimensions" else f"{item.value:10.3f}"
-        print(
+        say(
             f"{MEASURES[item.name].title:18} {value} {error}  {item.unit:16} {item.bound or '':12} {item.n:6}  "
             f"{item.split:8} {item.seed}"
         )
         for note in _notes(item):
-            print(f"{'':18} {note}")
+            say(f"{'':18} {note}")
 
 
 def _notes(item: Measurement) -> list[str]:
@@ -107,10 +108,10 @@ def sample_run(arguments: argparse.Namespace) -> int:
     needs_images = arguments.kind in ("reconstructions", "interpolation")
     images_NCHW = _shown_images(config, device) if needs_images else None
     pixels = render_grid(arguments.kind, model, spec, images_NCHW)
-    run_name = arguments.run.expanduser().absolute().name
-    out = arguments.out.expanduser()
+    run_name = arguments.run.name
+    out = arguments.out
     save_png(out, pixels, png_text(run_name, config.model_name, step, spec.seed, arguments.kind))
-    print(f"Saved {out} ({pixels.shape[1]} x {pixels.shape[0]} pixels, step {step:,}, seed {spec.seed})")
+    say(f"Saved {out} ({pixels.shape[1]} x {pixels.shape[0]} pixels, step {step:,}, seed {spec.seed})")
     return 0
 
 

@@ -22,6 +22,7 @@ from typing import Literal
 
 from vae_explorer import __version__
 from vae_explorer.errors import MachineError, UserError
+from vae_explorer.runs import files
 
 _CHILD_SECONDS = 30.0
 _QT_REQUIREMENT = "'PySide6-Essentials>=6.10.3,<6.12'"
@@ -295,7 +296,7 @@ def _displays(environment: Mapping[str, str]) -> dict[Literal["X11", "Wayland"],
 def _answers(kind: Literal["X11", "Wayland"], environment: Mapping[str, str]) -> bool:
     if kind == "Wayland":
         folder = Path(environment.get("XDG_RUNTIME_DIR", ""))
-        return (folder / environment["WAYLAND_DISPLAY"]).exists()
+        return files.exists(folder / environment["WAYLAND_DISPLAY"])
     xcb = ctypes.CDLL("libxcb.so.1")
     xcb.xcb_connect.restype = ctypes.c_void_p
     xcb.xcb_connect.argtypes = [ctypes.c_char_p, ctypes.c_void_p]

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from os import PathLike
 
+_ALLOCATION_FAILURES = ("out of memory", "can't allocate memory", "not enough memory")
+
 
 class UserError(Exception):
     """Expected trouble: one sentence what (`message`), one what to do (`hint`)."""
@@ -62,10 +64,21 @@ class MachineError(UserError):
     exit_status: ClassVar[int] = 3
 
 
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is nearest, or None where none is near."""
+    return next(iter(get_close_matches(word, tuple(known), n=1, cutoff=0.5)), None)
+
+
 def nearest_hint(word: str, known: Iterable[str]) -> str:
     """One sentence that names the nearest known word, or all of them where none is near."""
     words = tuple(known)
-    nearest = get_close_matches(word, words, n=1, cutoff=0.5)
-    if nearest:
-        return f"Did you mean '{nearest[0]}'?"
-    return f"Known: {', '.join(words)}."
+    match = nearest(word, words)
+    return f"Known: {', '.join(words)}." if match is None else f"Did you mean '{match}'?"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on the device or on the host; told by name so that torch need not be imported."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    # What torch's allocator for the CPU raises has no class of its own.
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _ALLOCATION_FAILURES)

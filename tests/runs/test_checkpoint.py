@@ -184,6 +184,40 @@ def test_forged_state_files_are_rejected(checkpoint: Path, state: bytes) -> None
         read_checkpoint(checkpoint)
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"image_shape": [1, 14, 56]}, {"image_shape": [1, 1e999, 8]}, {"image_shape": [1, 8.0, 8]}, {"num_classes": 4},
+        {"step": -1}, {"step": True}, {"step": 10**400}, {"progress": {"seconds": float("nan")}},
+    ],
+)  # fmt: skip
+def test_forged_numbers_are_rejected(checkpoint: Path, numbers: dict[str, object]) -> None:
+    state = json.loads((checkpoint / STATE_FILE).read_text())
+    forge(checkpoint, STATE_FILE, json.dumps(state | numbers).encode())
+    with pytest.raises(FileError, match=STATE_FILE):
+        read_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("number", ["Infinity", "1e999", "-1", "true", '"12"', "null"])
+def test_a_manifest_with_a_forged_size_is_rejected(checkpoint: Path, number: str) -> None:
+    manifest = json.loads((checkpoint / MANIFEST_FILE).read_text())
+    manifest["files"][MODEL_FILE]["bytes"] = "SIZE"
+    (checkpoint / MANIFEST_FILE).write_text(json.dumps(manifest).replace('"SIZE"', number))
+    with pytest.raises(FileError, match=MANIFEST_FILE):
+        read_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("name", [MODEL_FILE, TRAINING_STATE_FILE])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_rejected(checkpoint: Path, name: str, value: float) -> None:
+    tensors = safetensors.torch.load((checkpoint / name).read_bytes())
+    poisoned = next(key for key, tensor in tensors.items() if tensor.is_floating_point() and tensor.numel() > 1)
+    tensors[poisoned].view(-1)[-1] = value
+    forge(checkpoint, name, safetensors.torch.save(tensors))
+    with pytest.raises(FileError, match=f"{name} holds numbers that are not finite"):
+        model_from_run(checkpoint)
+
+
 def test_a_configuration_larger_than_its_weights_costs_no_memory(checkpoint: Path) -> None:
     state = json.loads((checkpoint / STATE_FILE).read_text())
     state["config"]["model"]["hidden_widths"] = [8192] * 64  # 17 GB, were it built

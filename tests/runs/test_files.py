@@ -166,3 +166,27 @@ def test_leftovers_of_a_killed_writer_go(tmp_path: Path) -> None:
     (tmp_path / "000000001").mkdir()
     files.remove_leftovers(tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["000000001"]
+
+
+def test_a_path_is_expanded_or_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_home: Path
+) -> None:
+    assert files.expanded(Path("~/my runs")) == own_home / "my runs"
+    with pytest.raises(FileError, match="names a home folder that this machine does not know"):
+        files.expanded(Path("~nobody.of.this.name/run"))
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert files.expanded(tmp_path) == tmp_path
+    with pytest.raises(FileError, match="started in is gone"):
+        files.expanded(Path("run"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "x" * 300, "\0", "file/deeper"])
+def test_asking_whether_something_is_there_never_raises(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    assert files.exists(tmp_path / "file")
+    assert files.is_folder(tmp_path)
+    assert not files.exists(tmp_path / name)
+    assert not files.is_folder(tmp_path / name)

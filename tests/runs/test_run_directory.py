@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,34 @@ def test_a_path_through_a_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         RunDirectory.create(tiny_config(), tmp_path / "file" / "run")
     assert "a part of the path is a file" in caught.value.message
+
+
+def test_when_the_run_was_created_stays_what_it_was(tmp_path: Path) -> None:
+    run = RunDirectory.create(tiny_config(), tmp_path / "run")
+    file = run.path / "run.toml"
+    created = tomllib.loads(file.read_text(encoding="utf-8"))["created"]
+    file.write_text(file.read_text(encoding="utf-8").replace(created, "2020-02-02T02:02:02+00:00"), encoding="utf-8")
+    run.write_environment({"device": "cpu"})
+    table = tomllib.loads(file.read_text(encoding="utf-8"))
+    assert table["created"] == "2020-02-02T02:02:02+00:00"
+    assert table["environment"]["device"] == "cpu"
+
+
+def test_only_a_folder_without_anything_recorded_is_discarded(tmp_path: Path) -> None:
+    run = RunDirectory.create(tiny_config(), tmp_path / "run")
+    for name in ("metrics.csv", LOCK_FILE, "letter.txt"):
+        (run.path / name).write_text("mine")
+        run.discard_unused()
+        assert {entry.name for entry in run.path.iterdir()} == {"run.toml", name}
+        (run.path / name).unlink()
+    run.discard_unused()
+    assert not run.path.exists()
+    run.discard_unused()
+
+
+def test_the_default_folder_of_runs_may_be_in_a_home(monkeypatch: pytest.MonkeyPatch, own_home: Path) -> None:
+    monkeypatch.setenv("VAE_EXPLORER_RUNS", "~/runs")
+    assert RunDirectory.create(tiny_config()).path.parent == own_home / "runs"
+    monkeypatch.setenv("VAE_EXPLORER_RUNS", "~nobody.of.this.name/runs")
+    with pytest.raises(FileError, match="names a home folder"):
+        RunDirectory.create(tiny_config())

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,8 +74,11 @@ class LoadedModel(NamedTuple):
 
 def is_finite(state: TrainingState) -> bool:
     """Whether all weights and all optimiser state are numbers; a state that is not is never written."""
-    tensors = (*state.model.values(), *state.optimiser.values())
-    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors if tensor.is_floating_point())
+    return _are_finite(state.model) and _are_finite(state.optimiser)
+
+
+def _are_finite(tensors: Mapping[str, Tensor]) -> bool:
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values() if tensor.is_floating_point())
 
 
 def write_checkpoint(run: RunDirectory, state: TrainingState) -> Path:
@@ -115,8 +119,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     description = _json_object(state_path, _verified_bytes(state_path, entries[STATE_FILE], _MAXIMUM_JSON_BYTES))
     try:
         config = run_config_from_table(description["config"], str(state_path))
-        channels, height, width = (int(size) for size in description["image_shape"])
-        step, num_classes = int(description["step"]), int(description["num_classes"])
+        channels, height, width = (_whole(size) for size in description["image_shape"])
+        step, num_classes = _whole(description["step"]), _whole(description["num_classes"])
         progress = dict(description["progress"])
     except (KeyError, TypeError, ValueError) as error:
         raise _not_ours(state_path) from error
@@ -124,9 +128,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise FileError(
             state_path, f"{state_path} is not a valid configuration: {error.message}", error.hint
         ) from error
-    if not all(0 < size <= 65_536 for size in (channels, height, width)) or channels * height * width > 64_000_000:
-        raise _not_ours(state_path)
     image_shape = (channels, height, width)
+    record = DATASETS[config.data.dataset]
+    if (image_shape, num_classes) != (record.image_shape, record.num_classes):
+        raise FileError(state_path, f"{state_path} does not fit the data set {record.name}.", _ALTERED_HINT)
 
     expected = _empty_model(config, image_shape, num_classes).state_dict()
     model_bytes = sum(tensor.numel() * tensor.element_size() for tensor in expected.values())
@@ -138,6 +143,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     state = TrainingState(
         model=model, optimiser=_without(training, _OPTIMISER), progress=progress, tensors=_without(training, _TENSORS)
     )
+    for name, tensors in ((MODEL_FILE, state.model), (TRAINING_STATE_FILE, state.optimiser)):
+        if not _are_finite(tensors):
+            raise FileError(path / name, f"{path / name} holds numbers that are not finite.", _ALTERED_HINT)
     return Checkpoint(path, step, config, image_shape, num_classes, state)
 
 
@@ -146,7 +154,8 @@ def model_from_run(path: Path, device: torch.device | str = "cpu") -> LoadedMode
 
     Raises FileError where the run has no checkpoint or a damaged one.
     """
-    if (path / MANIFEST_FILE).exists():
+    path = files.expanded(path)
+    if files.exists(path / MANIFEST_FILE):
         newest: Path | None = path
     else:
         run = RunDirectory.open(path)
@@ -192,7 +201,7 @@ def _read_manifest(path: Path) -> dict[str, tuple[str, int]]:
             "Open the run with a newer version of VAE Explorer.",
         )
     try:
-        entries = {name: (str(entry["sha256"]), int(entry["bytes"])) for name, entry in manifest["files"].items()}
+        entries = {name: (str(entry["sha256"]), _whole(entry["bytes"])) for name, entry in manifest["files"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _not_ours(path) from error
     if set(entries) != {MODEL_FILE, TRAINING_STATE_FILE, STATE_FILE}:
@@ -235,11 +244,25 @@ def _require_same(path: Path, found: Mapping[str, Tensor], expected: Mapping[str
 
 def _json_object(path: Path, content: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(content.decode("utf-8"))
+        value = json.loads(content.decode("utf-8"), parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
         raise _not_ours(path) from error
     if not isinstance(value, dict):
         raise _not_ours(path)
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)  # `1e999` too is infinite
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not finite")
+    return value
+
+
+def _whole(value: object) -> int:
+    """A number as it stands in our files: neither 1.5 nor true nor "1" is meant as one."""
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError(f"{value!r} is not a whole number")
     return value
 
 

@@ -43,6 +43,30 @@ def file_error(path: Path, error: OSError, doing: str = "written") -> FileError:
     return FileError(path, f"{path} cannot be {doing}: {reason}.", hint)
 
 
+def expanded(path: Path) -> Path:
+    """The absolute path, with `~` and `~name` replaced by the home folder. Raises FileError where there is none."""
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as error:
+        raise FileError(
+            path, f"{path} names a home folder that this machine does not know.", "Write the path without ~."
+        ) from error
+    except OSError as error:
+        raise FileError(
+            path, "The folder that this program was started in is gone.", "Change to another folder and start again."
+        ) from error
+
+
+def exists(path: Path) -> bool:
+    """Whether something is there; a path that cannot be looked at, or is no path at all, counts as nothing."""
+    return os.path.exists(path)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; a path that cannot be looked at counts as nothing."""
+    return os.path.isdir(path)
+
+
 def make_folder(path: Path) -> None:
     """Make the folder and those above it; one that is there already is fine. Raises FileError."""
     try:
@@ -128,7 +152,7 @@ def write_folder(path: Path, contents: Mapping[str, bytes]) -> None:
         _sync_folder(temporary)
         # A folder cannot be renamed over a full one: the old one steps aside first and goes when the new one is there.
         aside = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
-        replaced = path.exists()
+        replaced = exists(path)
         if replaced:
             os.rename(path, aside)
         try:
@@ -160,6 +184,12 @@ def remove_file(path: Path) -> None:
     """Remove the file where it is there and can be."""
     with contextlib.suppress(OSError):
         os.unlink(path)
+
+
+def remove_empty_folder(path: Path) -> None:
+    """Remove the folder where it is empty and can be removed."""
+    with contextlib.suppress(OSError):
+        os.rmdir(path)
 
 
 def remove_leftovers(folder: Path) -> None:

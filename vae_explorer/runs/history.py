@@ -75,7 +75,7 @@ def read_events(run: RunDirectory) -> list[dict[str, Any]]:
 
 def _whole_lines(path: Path) -> list[str]:
     """Lines that end in a newline: what a kill cut short does not count."""
-    if not path.exists():
+    if not files.exists(path):
         return []
     require_plain_file(path, "Choose a folder that training made.")
     content = files.read_bytes(path, _MAXIMUM_BYTES)

@@ -65,8 +65,9 @@ def record(
             for event in events:
                 yield from recorder.take(event)
         except Exception as error:
-            recorder.note({"event": "error", "step": recorder.step, "message": f"{type(error).__name__}: {error}"})
-            recorder.write(at_once=True)
+            if recorder.has_begun:  # a run that never was leaves nothing but its run.toml
+                recorder.note({"event": "error", "step": recorder.step, "message": f"{type(error).__name__}: {error}"})
+                recorder.write(at_once=True)
             raise
 
 
@@ -77,6 +78,7 @@ class _Recorder:
         self.run = run
         self.clock = clock
         self.step = 0
+        self.has_begun = False
         self._pending: dict[Path, list[str]] = {run.metrics_file: [], run.events_file: []}
         self._pending_state: TrainingState | None = None
         self._written: dict[str, object] = {}
@@ -87,11 +89,12 @@ class _Recorder:
         self._trouble = FileError(run.path, "")
         terms = tuple(term.name for term in MODELS[run.config.model_name].terms)
         self._columns = (*METRICS_BEFORE_TERMS, *terms, *METRICS_AFTER_TERMS)
-        if not run.metrics_file.exists():
+        if not files.exists(run.metrics_file):
             self._pending[run.metrics_file].append(",".join(self._columns) + "\n")
 
     def take(self, event: Event) -> Generator[RecordedEvent, None, None]:
         """Record one event; gives it and what became of the writing, `Finished` always last."""
+        self.has_begun = True
         match event:
             case SnapshotTaken():
                 yield event

@@ -18,7 +18,7 @@ import socket
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from vae_explorer import __version__
 from vae_explorer.config import read_toml
 from vae_explorer.errors import FileError, UserError
 from vae_explorer.runs import files
+from vae_explorer.training.run_config import read_run_config as read_plain_config
 from vae_explorer.training.run_config import run_config_from_table, run_config_to_table
 
 if TYPE_CHECKING:
@@ -69,9 +70,7 @@ class RunDirectory:
         Without a path the run goes to `default_parent()` under a name of data set, model and time. Raises FileError
         where the folder cannot be made or is not empty.
         """
-        if path is None:
-            path = new_run_path(default_parent(), config)
-        path = path.expanduser().absolute()
+        path = new_run_path(files.expanded(default_parent()), config) if path is None else files.expanded(path)
         _require_unused(path)
         files.make_folder(path)
         run = cls(path, config)
@@ -81,7 +80,7 @@ class RunDirectory:
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
         """The run in that folder. Raises FileError where there is none, or one that this version cannot read."""
-        path = path.expanduser().absolute()
+        path = files.expanded(path)
         return cls(path, read_run_config(path / CONFIG_FILE))
 
     @property
@@ -126,11 +125,14 @@ class RunDirectory:
         return max(self.checkpoints(), key=lambda folder: int(folder.name), default=None)
 
     def write_environment(self, device: Mapping[str, object]) -> None:
-        """Write run.toml, with what is known of the machine; `device` adds what the trainer chose. Raises FileError."""
+        """Write run.toml, with what is known of the machine; `device` adds what the trainer chose. Raises FileError.
+
+        The time at which the run was created stays that of the first writing.
+        """
         table: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "name": self.name,
-            "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "created": self._created() or datetime.now().astimezone().isoformat(timespec="seconds"),
             "environment": {
                 "vae_explorer": __version__,
                 "python": platform.python_version(),
@@ -142,6 +144,25 @@ class RunDirectory:
             },
         }
         files.write_text_atomic(self.path / CONFIG_FILE, tomli_w.dumps(table | run_config_to_table(self.config)))
+
+    def _created(self) -> str | None:
+        try:
+            created = read_toml(self.path / CONFIG_FILE).get("created")
+        except FileError:
+            return None
+        return created if isinstance(created, str) else None
+
+    def discard_unused(self) -> None:
+        """Remove the folder where nothing but its run.toml was written, so that its name can be used again.
+
+        For a run that failed before its first event; what cannot be removed stays.
+        """
+        with suppress(OSError, FileError):
+            # Another process that writes here has its lock in the folder, which keeps it.
+            if [entry.name for entry in self.path.iterdir()] == [CONFIG_FILE]:
+                with self.writing():
+                    files.remove_file(self.path / CONFIG_FILE)
+                files.remove_empty_folder(self.path)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -203,6 +224,20 @@ def read_run_config(path: Path) -> RunConfig:
         raise FileError(path, f"{path} is not a valid configuration: {error.message}", error.hint) from error
 
 
+def read_any_config(path: Path) -> RunConfig:
+    """The configuration in a person's TOML file, in a run.toml under any name, or in a run folder.
+
+    A run.toml is told by its format version. Raises FileError or SettingError with the file and the reason.
+    """
+    path = files.expanded(path)
+    if files.is_folder(path):
+        return read_run_config(path / CONFIG_FILE)
+    require_plain_file(path, "Check the path, or start from a preset.")
+    if "format_version" in read_toml(path):
+        return read_run_config(path)
+    return read_plain_config(path)
+
+
 def require_plain_file(path: Path, hint: str) -> None:
     """Raise FileError unless the path is a plain file: opening a pipe or a device would wait for ever."""
     try:
@@ -219,7 +254,7 @@ def new_run_path(parent: Path, config: RunConfig) -> Path:
     """A folder in `parent` that is not there yet, named by data set, model and time."""
     stem = f"{config.data.dataset}-{config.model_name}-{datetime.now():%Y%m%d-%H%M%S}"
     candidate, count = parent / stem, 1
-    while candidate.exists():
+    while files.exists(candidate):
         count += 1
         candidate = parent / f"{stem}-{count}"
     return candidate

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from vae_explorer.errors import UserError
+from vae_explorer.errors import MachineError
 
 BFLOAT16_GAIN = 1.3
 """bfloat16 is taken where its matrix product is at least this much faster; below that, casting eats the gain."""
@@ -21,13 +21,13 @@ TRIAL_ROUNDS = 6
 
 
 def choose_device(wish: str) -> torch.device:
-    """The device for `auto`, `cpu`, `cuda` or `mps`; raises UserError where the machine has no such device."""
+    """The device for `auto`, `cpu`, `cuda` or `mps`; raises MachineError where the machine has no such device."""
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wish == "auto":
         return torch.device(next(name for name, there in available.items() if there))
     if not available[wish]:
         others = ", ".join(name for name, there in available.items() if there)
-        raise UserError(
+        raise MachineError(
             f"This machine has no device '{wish}' that torch can use.", f"Choose auto, or one of: {others}."
         )
     return torch.device(wish)

@@ -9,9 +9,7 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 
-from vae_explorer.errors import SettingError, UserError
-
-_ALLOCATION_TEXTS = ("out of memory", "can't allocate memory", "not enough memory")
+from vae_explorer.errors import SettingError, UserError, is_out_of_memory
 
 
 @dataclass(frozen=True)
@@ -39,10 +37,3 @@ def failure_of(error: BaseException) -> Failure:
         )
     report = "".join(traceback.format_exception(error))
     return Failure(f"Unexpected error: {type(error).__name__}.", "The report can be copied and sent along.", report)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on the device or on the host; told by name so that torch need not be imported."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _ALLOCATION_TEXTS)

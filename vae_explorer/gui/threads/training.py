@@ -76,6 +76,8 @@ class TrainingThread(threading.Thread):
         self._dataset = None
         if failure is not None:
             _give_memory_back()
+            if self._run_directory is not None:
+                self._run_directory.discard_unused()
         self._mailbox.post(TrainingEnded(failure, self._is_saved()))
 
     def _train(self) -> None:
@@ -90,6 +92,7 @@ class TrainingThread(threading.Thread):
             self._mailbox.post(DatasetReady(self._config, self._dataset))
         trainer = Trainer(self._config, self._dataset, run_directory.name, spare_cores=1)
         self._clock = (time.perf_counter(), time.thread_time())
+        self.control.want_snapshot()  # a run that was looked at once is also looked at in its last weights
         with contextlib.closing(record(trainer.run(self.control), run_directory)) as events:
             for event in events:
                 if isinstance(event, SnapshotTaken):

@@ -15,9 +15,13 @@ from typing import Any
 
 import pytest
 
+from tests.cli.tiny_command import TINY
+from vae_explorer import cli, cli_train
+from vae_explorer.cli_signals import stopping_on_signals
 from vae_explorer.runs.checkpoint import read_checkpoint
 from vae_explorer.runs.history import read_events, read_metrics
 from vae_explorer.runs.run_directory import LOCK_FILE, RunDirectory
+from vae_explorer.training.control import Control
 
 SMALL_AND_LONG = [
     "--epochs", "5000", "--set", "model.hidden_widths=16", "--set", "training.num_threads=1", "--device", "cpu",
@@ -116,3 +120,80 @@ def test_a_killed_run_keeps_its_newest_checkpoint_and_its_curves(tmp_path: Path,
     assert read_events(run)[0]["event"] == "started"
     with run.writing():
         pass  # the lock of the dead process is no obstacle
+
+
+def test_the_second_signal_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[int] = []
+    monkeypatch.setattr(os, "_exit", left.append)
+    control = Control()
+    before = signal.getsignal(signal.SIGINT)
+    with stopping_on_signals(control.stop) as seen:
+        signal.raise_signal(signal.SIGINT)
+        assert control.stopped
+        assert left == []
+        signal.raise_signal(signal.SIGTERM)
+        assert left == [130]
+        assert seen == [signal.SIGINT, signal.SIGTERM]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("module", ["argparse", "torch._utils_internal"], ids=["at the start", "while torch loads"])
+def test_a_signal_before_there_is_anything_to_save_leaves_at_once_and_no_folder(
+    tmp_path: Path, number: int, module: str
+) -> None:
+    path = tmp_path / "run"
+    command = [sys.executable, "-X", "importtime", "-m", "vae_explorer", "train", *SMALL_AND_LONG]
+    with subprocess.Popen([*command, "--run-dir", str(path)], stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        for line in child.stderr:  # a line for each module as it is there
+            if line.endswith(f" {module}\n"):
+                break
+        begin = time.monotonic()
+        child.send_signal(number)
+        _, err = child.communicate(timeout=30)
+        seconds = time.monotonic() - begin
+    assert child.returncode == 130
+    assert seconds < 2
+    assert "Traceback" not in err
+    assert not path.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_after_the_last_line_exits_with_130(tmp_path: Path, number: int) -> None:
+    with training(tmp_path / "run", "--epochs", "1") as child:
+        wait_for(child, "finished")
+        child.send_signal(number)
+        child.communicate(timeout=30)
+    assert child.returncode == 130
+
+
+@pytest.mark.parametrize(("word", "status"), [("models", 0), ("nonsense", 2), ("--no-such", 2)])
+def test_the_program_ends_in_its_last_exit_function(word: str, status: int) -> None:
+    """Signals are ours until then; while Python takes its modules apart they would not be."""
+    code = (
+        "import atexit, os, sys\n"
+        "from vae_explorer import cli\n"
+        "class Late:\n"
+        "    def __del__(self): os.write(1, b'taken apart')\n"
+        "late = Late()\n"
+        f"sys.argv = ['vae-explorer', {word!r}]\n"
+        "status = cli.main()\n"
+        "atexit.register(os.write, 1, b'an exit function of somebody else')\n"
+        "sys.exit(status)"
+    )
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert child.returncode == status
+    assert "exit function of somebody else" in child.stdout
+    assert "taken apart" not in child.stdout
+
+
+def test_a_signal_in_the_last_moment_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(*args: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(cli_train._Ending, "raise_if_bad", end)
+    assert cli.main(["train", *TINY, "--run-dir", str(tmp_path / "run")]) == 130
+    assert RunDirectory.open(tmp_path / "run").newest_checkpoint() is not None

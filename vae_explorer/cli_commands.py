@@ -1,0 +1,153 @@
+"""The commands: each checks its words, imports what it needs and gives the exit status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from vae_explorer.cli_arguments import TRAIN_FLAGS
+from vae_explorer.cli_output import say
+from vae_explorer.errors import FileError, MachineError, UsageError, nearest_hint
+from vae_explorer.runs import files
+
+DONE = 0
+_LONGEST_WORD = 60  # characters of a word that is quoted back
+
+
+def open_window() -> int:
+    """Show the window and run it to its end. Raises MachineError where this machine cannot show one."""
+    from vae_explorer.doctor import display_problem
+
+    if (problem := display_problem()) is not None:
+        raise problem
+    from vae_explorer.gui import application
+
+    return application.main(["vae-explorer"])
+
+
+def no_command(word: str) -> NoReturn:
+    """What to say to a first word that is no command: raises FileError for a path and UsageError for all else."""
+    if not word:
+        raise UsageError("The first argument is empty.", f"Name a command ({', '.join(COMMANDS)}), or leave it out.")
+    path = files.expanded(Path(word))
+    if files.exists(path):
+        raise FileError(
+            path,
+            f"The window cannot open {word}: looking at a finished run is not part of this version.",
+            "See it with vae-explorer sample and vae-explorer evaluate, or start the window without a path.",
+        )
+    if word.startswith((".", "~")) or os.sep in word:
+        raise FileError(path, f"There is no file or folder {word}.", "Check the path, or start with a command.")
+    shown = word if len(word) <= _LONGEST_WORD else f"{word[:_LONGEST_WORD]}..."
+    raise UsageError(f"There is no command '{shown}'.", nearest_hint(word, COMMANDS))
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from vae_explorer.cli_train import train
+    from vae_explorer.runs.run_directory import read_any_config
+    from vae_explorer.training.run_config import apply_assignment, default_config, load_preset
+
+    if arguments.config is not None:
+        config = read_any_config(arguments.config)
+    elif arguments.preset is not None:
+        config = load_preset(arguments.preset).config
+    else:
+        config = default_config()
+    # The model first: another one has other settings.
+    flags = sorted(TRAIN_FLAGS, key=lambda flag: flag != "model")
+    given = {flag: getattr(arguments, flag.replace("-", "_")) for flag in flags}
+    assignments = [f"{TRAIN_FLAGS[flag][0]}={text}" for flag, text in given.items() if text is not None]
+    for assignment in (*assignments, *arguments.assignments):
+        config = apply_assignment(config, assignment)
+    return train(config, arguments.run_dir, as_json=arguments.json)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from vae_explorer.cli_evaluate import evaluate_run
+
+    return evaluate_run(arguments)
+
+
+def _sample(arguments: argparse.Namespace) -> int:
+    from vae_explorer.cli_evaluate import sample_run
+
+    return sample_run(arguments)
+
+
+def _list_models(arguments: argparse.Namespace) -> int:
+    from vae_explorer.config import settings_of
+    from vae_explorer.models.catalogue import MODELS
+
+    records = [
+        {
+            **_words(record), "has_likelihood": record.has_likelihood, "has_prior": record.has_prior,
+            "terms": [{"name": term.name, "unit": term.unit, "better": term.better} for term in record.terms],
+            "settings": [f"model.{item.name}" for item in settings_of(record.config_type)],
+        }
+        for record in MODELS
+    ]  # fmt: skip
+    return _show(records, arguments.json)
+
+
+def _list_datasets(arguments: argparse.Namespace) -> int:
+    from vae_explorer.datasets.catalogue import DATASETS
+
+    records = [
+        {
+            **_words(record), "licence": record.licence, "image_shape": list(record.image_shape),
+            "num_classes": record.num_classes,
+        }
+        for record in DATASETS
+    ]  # fmt: skip
+    return _show(records, arguments.json)
+
+
+def _list_measures(arguments: argparse.Namespace) -> int:
+    from vae_explorer.evaluation.measures import MEASURES
+
+    records = [
+        {**_words(record), "unit": record.unit, "better": record.better, "needs": sorted(record.needs)}
+        for record in MEASURES
+    ]
+    return _show(records, arguments.json)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from vae_explorer import doctor
+
+    diagnosis = doctor.diagnose()
+    if arguments.json:
+        say(json.dumps(doctor.to_json(diagnosis), ensure_ascii=False))
+    else:
+        say(doctor.format_diagnosis(diagnosis))
+    return DONE if diagnosis.ok else MachineError.exit_status
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "train": _train,
+    "evaluate": _evaluate,
+    "sample": _sample,
+    "models": _list_models,
+    "datasets": _list_datasets,
+    "measures": _list_measures,
+    "doctor": _doctor,
+}
+
+
+def _words(record: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in ("name", "title", "summary", "reference")}
+
+
+def _show(records: Sequence[dict[str, Any]], as_json: bool) -> int:
+    if as_json:
+        say(json.dumps(records, ensure_ascii=False))
+        return DONE
+    width = max(len(record["name"]) for record in records)
+    for record in records:
+        say(f"{record['name']:{width}}  {record['title']}: {record['summary']}")
+        say(f"{'':{width}}  {record['reference']}")
+    return DONE

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_type_hints
 
@@ -80,9 +81,14 @@ def setting(
     return dataclasses.field(default=default, metadata={_METADATA_KEY: facts})
 
 
+@cache  # resolving them costs more than all the rest, and a form asks at every key press
+def _types_of(config_type: Hashable) -> dict[str, Any]:
+    return get_type_hints(config_type)
+
+
 def settings_of(config_type: type[Any]) -> tuple[Setting, ...]:
     """The settings of a configuration type, in the order of its fields."""
-    types = get_type_hints(config_type)
+    types = _types_of(config_type)
     found = []
     for field in dataclasses.fields(config_type):
         facts = dict(field.metadata[_METADATA_KEY])

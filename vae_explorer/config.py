@@ -88,7 +88,7 @@ def _types_of(config_type: Hashable) -> dict[str, Any]:
 
 def settings_of(config_type: type[Any]) -> tuple[Setting, ...]:
     """The settings of a configuration type, in the order of its fields."""
-    types = _types_of(config_type)
+    types = _types_of(config_type)  # type: ignore[arg-type]  # every class is hashable, whatever the stubs say
     found = []
     for field in dataclasses.fields(config_type):
         facts = dict(field.metadata[_METADATA_KEY])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import time
 import xml.etree.ElementTree as ET
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -20,7 +21,7 @@ from vae_explorer.gui import theme
 from vae_explorer.gui.panels.bound_curves import REDRAW_INTERVAL_MS, BoundCurvesPanel
 from vae_explorer.gui.panels.kl_dimensions import KLDimensionsPanel
 from vae_explorer.gui.session import Session
-from vae_explorer.gui.widgets.curve_items import CountAxis
+from vae_explorer.gui.widgets.curve_items import CountAxis, placed_texts
 from vae_explorer.gui.widgets.curve_plot import CurvePlot
 from vae_explorer.models.catalogue import MODELS
 
@@ -138,6 +139,17 @@ def test_setting_changes_are_marked_at_their_place(panel: BoundCurvesPanel) -> N
     panel.axis_choice.setCurrentIndex(panel.axis_choice.findData("step"))
     panel.redraw()
     assert plot(panel, "kl").overlay.marks[0].x == 40
+
+
+@pytest.mark.parametrize("from_below", [False, True])
+def test_marks_close_together_both_keep_their_texts(qapp: QApplication, from_below: bool) -> None:
+    metrics, area = QFontMetricsF(qapp.font()), QRectF(0, 0, 300, 160)
+    marks = [(100.0, "beta 4"), (104.0, "beta 2"), (297.0, "beta 1"), (299.0, "lr 0.002")]
+    placed = placed_texts(marks, area, metrics, from_below=from_below)
+    assert [text for _, text in placed] == [text for _, text in marks]
+    boxes = [box for box, _ in placed]
+    assert all(area.contains(box) for box in boxes)
+    assert not any(one.intersects(other) for one, other in combinations(boxes, 2))
 
 
 def test_a_drag_through_many_values_leaves_one_mark(panel: BoundCurvesPanel) -> None:
@@ -277,6 +289,16 @@ def test_every_size_of_the_panel_can_be_drawn(panel: BoundCurvesPanel, size: tup
     panel.redraw()
     assert not panel.grab().isNull()
     assert panel.board.term_plots[0].view_box.height() > 0
+
+
+@pytest.mark.parametrize("size", [(550, 250), (300, 240), (460, 200)])
+def test_terms_are_dropped_only_after_the_schedules(panel: BoundCurvesPanel, size: tuple[int, int]) -> None:
+    board = panel.board
+    panel.resize(*size)
+    board.resize(*size)
+    board.arrange()
+    assert len(board.term_plots) == 3
+    assert all(item.isVisible() for item in board.term_plots)
 
 
 def test_beta_and_learning_rate_are_text_where_their_plots_have_no_room(panel: BoundCurvesPanel) -> None:

@@ -289,3 +289,16 @@ def test_shortcuts_says_when_nothing_fits(shortcuts: ShortcutsDialog) -> None:
     assert not shortcuts._none.isHidden()
     shortcuts.field.clear()
     assert shortcuts._none.isHidden()
+
+
+def test_traversals_have_no_more_rows_than_the_model_has_dimensions(opened: SaveImagesDialog, qtbot: QtBot) -> None:
+    choose(opened, "traversals")
+    assert opened.rows.maximum() == 2
+    opened.rows.setValue(8)
+    opened.columns.setValue(3)
+    opened.spacing.setValue(0)
+    opened.scale.setValue(1)
+    assert wait_for_preview(opened, qtbot).shape == (2 * 8, 3 * 8)
+    choose(opened, "prior")
+    opened.rows.setValue(8)
+    assert opened.rows.value() == 8

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QFocusEvent, QWheelEvent
+from PySide6.QtGui import QFocusEvent, QKeySequence, QWheelEvent
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from vae_explorer.config import Setting, setting, text_of
 from vae_explorer.errors import SettingError
+from vae_explorer.gui.main_window import MainWindow
 from vae_explorer.gui.panels.run_config import RunConfigPanel
 from vae_explorer.gui.session import Session
 from vae_explorer.gui.session_words import Message, State
@@ -252,6 +254,7 @@ def test_while_training_a_live_value_waits_for_enter(panel: RunConfigPanel, qtbo
 def test_effective_beta_and_steps_are_read_out(panel: RunConfigPanel) -> None:
     session = panel.session
     assert panel._readout.isHidden()
+    session.enter(State.TRAINING)
     started = Started(
         config=session.config, run_name="run", device="cpu", device_name="CPU", precision="float32", num_threads=1,
         num_parameters=10, effective_beta=1.0, num_train=55000, num_heldout=5000, steps_per_epoch=215,
@@ -261,6 +264,14 @@ def test_effective_beta_and_steps_are_read_out(panel: RunConfigPanel) -> None:
     assert "215 steps per epoch" in panel._readout.text()
     session.learn(SettingChanged(path="model.beta", old=1.0, new=4.0, step=5, images_seen=50, seconds=1.0))
     assert "Effective beta 4" in panel._readout.text()
+    assert not panel._readout.isHidden()
+    session.edit("model.beta", 4.0)
+    session.enter(State.FINISHED)
+    assert not panel._readout.isHidden()
+    session.edit("training.batch_size", 64)
+    assert panel._readout.isHidden()  # it is no longer what this form would come to
+    session.undo_stack.undo()
+    assert not panel._readout.isHidden()
 
 
 def test_a_message_about_a_setting_appears_below_it(panel: RunConfigPanel) -> None:
@@ -384,3 +395,42 @@ def test_stepping_with_the_arrow_keys_is_an_edit(panel: RunConfigPanel, qtbot: Q
     assert panel.session.config.training.batch_size == 2 * before
     qtbot.keyClick(editor, Qt.Key.Key_Down)
     assert panel.session.config.training.batch_size == before
+
+
+@pytest.mark.parametrize("path", ["model.beta_warmup_images", "training.validation_interval_images"])
+def test_long_numbers_are_seen_whole_in_a_narrow_form(panel: RunConfigPanel, path: str) -> None:
+    panel.resize(panel.minimumWidth(), 900)
+    for section in panel._sections:
+        section.more.setChecked(True)
+    panel.session.edit(path, 10_000_000)
+    panel.show()
+    QApplication.processEvents()
+    field = panel.row(path).editor.lineEdit()  # type: ignore[attr-defined]
+    assert field.fontMetrics().horizontalAdvance("10000000") < field.width() - 10
+    assert "images" in panel.row(path).label.text()
+
+
+@pytest.mark.parametrize(("path", "text"), [("training.epochs", "33"), ("model.hidden_widths", "64, 32")])
+@pytest.mark.parametrize("redo", ["Ctrl+Y", "Ctrl+Shift+Z"])
+def test_undo_in_a_field_is_the_windows_once_its_text_is_handed_over(
+    window: MainWindow, qtbot: QtBot, path: str, text: str, redo: str
+) -> None:
+    form = window.findChild(RunConfigPanel)
+    assert form is not None
+    window.activateWindow()
+    editor = form.row(path).editor
+    before = as_editor(editor).text()
+    editor.setFocus()
+    write(form, path, text, qtbot)
+    # Still being typed: the keys take back typing, not an earlier setting.
+    count = window.session.undo_stack.index()
+    qtbot.keyClick(editor, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert window.session.undo_stack.index() == count
+    write(form, path, text, qtbot)
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    assert window.session.undo_stack.index() == count + 1
+    qtbot.keyClick(editor, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert window.session.undo_stack.index() == count
+    assert as_editor(editor).text() == before
+    QTest.keySequence(editor, QKeySequence(redo))
+    assert as_editor(editor).text() == text

@@ -474,3 +474,15 @@ def test_dimensions_that_carry_little_give_way_until_the_person_chooses(make_sta
     stage.session.validated.emit(None)
     assert stage.map.view == PlaneView.of_dimensions(0, 1, np.zeros(5))
     stage.rest()
+
+
+def test_the_codes_of_another_run_are_gone_before_the_new_ones_come(stage: Stage) -> None:
+    snapshot = stage.session.snapshot
+    assert snapshot is not None
+    assert stage.canvas._codes is not None
+    stage.map._look(dataclasses.replace(snapshot, step=snapshot.step + 1))
+    assert stage.canvas._codes is not None
+    stage.map._look(dataclasses.replace(snapshot, run_name="another run"))
+    assert stage.canvas._codes is None
+    stage.rest()
+    assert stage.canvas._codes is not None

@@ -130,3 +130,13 @@ def test_scores_prefer_starts_of_words_and_runs() -> None:
 
 def test_mnemonic_marks_are_not_shown(qtbot: QtBot) -> None:
     assert title_of(QAction("&Save && close")) == "Save & close"
+
+
+def test_nothing_found_is_said(palette: CommandPalette, qtbot: QtBot) -> None:
+    assert not palette.nothing.isVisible()
+    qtbot.keyClicks(palette.field, "qqqq")
+    assert not titles(palette)
+    assert palette.nothing.isVisible()
+    assert palette.nothing.text() == "No command matches."
+    palette.field.clear()
+    assert not palette.nothing.isVisible()

@@ -9,6 +9,7 @@ from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, 
 from PySide6.QtGui import QAction, QColor, QFontMetrics, QKeyEvent, QKeySequence, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QDialog,
+    QLabel,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
@@ -93,6 +94,11 @@ class CommandPalette(QDialog):
         self.list.setItemDelegate(_CommandDelegate(self.list))
         self.list.setUniformItemSizes(True)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        # Over the list, so that the popup keeps its size.
+        self.nothing = QLabel("No command matches.", self.list)
+        self.nothing.setProperty("variant", "muted")
+        self.nothing.setMargin(10)
+        self.nothing.hide()
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(6)
@@ -137,6 +143,7 @@ class CommandPalette(QDialog):
             said = f"{title_of(action)}, {keys}" if keys else title_of(action)
             item.setData(Qt.ItemDataRole.AccessibleTextRole, said if action.isEnabled() else f"{said}, {_NOT_NOW}")
             self.list.addItem(item)
+        self.nothing.setVisible(not self.list.count())
         if self.list.count():
             self.list.setCurrentRow(0)
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 FOLDER_KEY: Final = "save_images.folder"
 _RENDER_AFTER_MS: Final = 60  # so that a held spin box asks for one grid, not for thirty
+_MOST_CELLS: Final = 200  # in one direction
 _TITLES: Final = {"prior": "Samples"}
 _FIRST_GRIDS: Final = {"prior": (8, 8), "reconstructions": (4, 8), "manifold": (20, 20), "traversals": (8, 9)}
 _KINDS_BY_ACTION: Final = {"samples": "prior"}  # what the menu calls a kind
@@ -80,8 +81,8 @@ class SaveImagesDialog(QDialog):
                 self.kind.addItem(_TITLES.get(name, name.capitalize()), name)
                 self.kind.setItemData(self.kind.count() - 1, summary, Qt.ItemDataRole.ToolTipRole)
         self._summaries = GRID_KINDS
-        self.rows = _spin_box("rows", 1, 200)
-        self.columns = _spin_box("columns", 1, 200)
+        self.rows = _spin_box("rows", 1, _MOST_CELLS)
+        self.columns = _spin_box("columns", 1, _MOST_CELLS)
         self.spacing = _spin_box("spacing", 0, 100, " px")
         self.scale = _spin_box("scale", 1, 32, " ×")
         self.seed = _spin_box("seed", 0, 2**31 - 1)
@@ -177,6 +178,7 @@ class SaveImagesDialog(QDialog):
     def _kind_changed(self) -> None:
         kind = str(self.kind.currentData())
         rows, columns = _FIRST_GRIDS.get(kind, (8, 8))
+        self._limit_rows()
         for box, value in ((self.rows, rows), (self.columns, columns)):
             box.blockSignals(True)
             box.setValue(value)
@@ -186,6 +188,13 @@ class SaveImagesDialog(QDialog):
         self.new_seed.setEnabled(has_chance)
         self._about_kind.setText(self._summaries[kind])
         self._spec_changed()
+
+    def _limit_rows(self) -> None:
+        """Traversals have one row for each latent dimension and no more."""
+        codes_ND = self._snapshot.codes_ND if self._snapshot is not None else None
+        if self.kind.currentData() != "traversals":
+            codes_ND = None
+        self.rows.setMaximum(_MOST_CELLS if codes_ND is None else min(int(codes_ND.shape[1]), _MOST_CELLS))
 
     @Slot()
     def _spec_changed(self) -> None:
@@ -199,6 +208,7 @@ class SaveImagesDialog(QDialog):
     def _snapshot_changed(self, _snapshot: object = None) -> None:
         if self._snapshot is None:
             self._snapshot = self.session.snapshot
+            self._limit_rows()
             self._render_timer.start()
         newer = self.session.snapshot is not None and self.session.snapshot is not self._snapshot
         self.newest.setEnabled(newer)
@@ -207,6 +217,7 @@ class SaveImagesDialog(QDialog):
     def _take_newest(self) -> None:
         self._snapshot = self.session.snapshot
         self.newest.setEnabled(False)
+        self._limit_rows()
         self._render()
 
     @Slot()

@@ -52,6 +52,7 @@ class LatentMapPanel(QWidget):
         self._has_chosen = False
         self._extent = _LEAST_EXTENT
         self._colour_N: np.ndarray | None = None
+        self._looked_at: tuple[object, ...] = ()
         self._numbers = {"codes": 0, "tiles": 0}
         self._oldest_wanted = {"codes": 1, "tiles": 1}
         self._owed: set[str] = set()
@@ -154,6 +155,12 @@ class LatentMapPanel(QWidget):
             self.toolbar.show_following(True)
             self._set_view(first_view(num_dimensions))
             self._show_pin(self.session.pin)
+        looked_at = (snapshot.run_name, snapshot.model_name, snapshot.model_config)
+        if looked_at != self._looked_at:
+            # The codes of another network say nothing about this one, and stretched to its scale they are blots.
+            self._looked_at = looked_at
+            self._forget("codes")
+            self.canvas.set_codes(None)
         self.canvas.shows_prior = MODELS[snapshot.model_name].has_prior
         self.canvas.set_note("")
         self._ask_codes()

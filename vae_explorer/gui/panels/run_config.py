@@ -188,6 +188,7 @@ class RunConfigPanel(QWidget):
         for row in self.rows():
             row.show_value(values[row.path])
         self._show_preset(values)
+        self._show_readout()
         if self._helped is not None and self._helped in self.rows():
             self._help.setText(self._helped.help_text())
 
@@ -238,7 +239,8 @@ class RunConfigPanel(QWidget):
     def _show_readout(self, _event: object = None) -> None:
         """What the recipe comes to on this data: effective beta and steps."""
         start = self.session.start
-        self._readout.setVisible(start is not None)
+        is_true = start is not None and (self.session.is_running or self._shows_last_run())
+        self._readout.setVisible(is_true)
         if start is None:
             return
         beta = start.effective_beta
@@ -251,6 +253,15 @@ class RunConfigPanel(QWidget):
             f"and averaged over images.\n{start.num_train:,} training images, {start.num_heldout:,} held out, "
             f"{start.total_steps:,} steps in all."
         )
+
+    def _shows_last_run(self) -> bool:
+        """Whether the form still says what the last run was trained with, changes on the way included."""
+        start = self.session.start
+        if start is None:
+            return False
+        trained = _values(start.config)
+        trained.update((mark.path, mark.new) for mark in self.session.marks)
+        return trained == _values(self.session.config)
 
     @Slot(object)
     def _message_posted(self, message: object) -> None:

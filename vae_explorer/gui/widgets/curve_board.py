@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _STRIP_HEIGHT: Final = 74
 _LEAST_HEIGHT_FOR_STRIP: Final = 190
 _LEAST_PLOT_HEIGHT: Final = 72
-_LEAST_PLOT_WIDTH: Final = 190
+_LEAST_PLOT_WIDTH: Final = 150
+_GOOD_PLOT_WIDTH: Final = 190  # narrower plots stand side by side only where they cannot above each other
 _LEAST_HEIGHT_FOR_LABEL: Final = 170  # below it the axis' choice above the plots has to do
 _LEAST_HEIGHT_FOR_UNIT: Final = 96  # below it the unit stands in the title instead of beside the axis
 
@@ -148,9 +149,18 @@ class CurveBoard(pg.GraphicsLayoutWidget):
         size = self.size()
         self._empty.setGeometry(0, 0, size.width(), size.height())
         count = max(len(self.term_plots), 1)
-        side_by_side = size.width() > 1.35 * size.height() and size.width() >= _LEAST_PLOT_WIDTH * count
-        with_strip = self._wants_strip and size.height() >= _LEAST_HEIGHT_FOR_STRIP
-        room = size.height() - with_strip * _STRIP_HEIGHT
+        width, height = size.width(), size.height()
+        stacked_height = _LEAST_PLOT_HEIGHT * count
+        fits_beside = width >= _LEAST_PLOT_WIDTH * count
+        # The terms come first: the strip gets what they leave.
+        with_strip = (
+            self._wants_strip
+            and height >= _LEAST_HEIGHT_FOR_STRIP
+            and (fits_beside or height - _STRIP_HEIGHT >= stacked_height)
+        )
+        room = height - with_strip * _STRIP_HEIGHT
+        is_wide = width > 1.35 * height and width >= _GOOD_PLOT_WIDTH * count
+        side_by_side = is_wide or (fits_beside and room < stacked_height)
         # Where not all fit above each other, the first ones are better than slivers of all.
         num_rows = 1 if side_by_side else max(1, min(count, room // _LEAST_PLOT_HEIGHT))
         num_shown = count if side_by_side else num_rows

@@ -293,22 +293,15 @@ class CurveOverlay(pg.GraphicsObject):
         font.setPointSizeF(max(font.pointSizeF() - 1.5, 7.0))
         painter.setFont(font)
         metrics = QFontMetricsF(font)
-        taken_until = -math.inf
-        for mark in self.marks:
-            if not x_low <= mark.x <= x_high:
-                continue
-            at = place(mark.x)
-            painter.setPen(QPen(QColor(colours.muted), 1, Qt.PenStyle.DashLine))
+        marks = [(place(mark.x), mark.text) for mark in self.marks if x_low <= mark.x <= x_high]
+        painter.setPen(QPen(QColor(colours.muted), 1, Qt.PenStyle.DashLine))
+        for at, _text in marks:
             painter.drawLine(QPointF(at, area.top()), QPointF(at, area.bottom()))
-            text_width = metrics.horizontalAdvance(mark.text)
-            left = at + 3 if at + 3 + text_width < area.right() else at - 3 - text_width
-            if self.shows_mark_texts and left > taken_until:
-                top = area.bottom() - metrics.height() - 1 if self.has_texts_below else area.top() + 1
-                box = QRectF(left, top, text_width, metrics.height())
+        if self.shows_mark_texts:
+            painter.setPen(QColor(colours.text))
+            for box, words in placed_texts(marks, area, metrics, from_below=self.has_texts_below):
                 painter.fillRect(box.adjusted(-1, 0, 1, 0), QColor(colours.background))
-                painter.setPen(QColor(colours.text))
-                painter.drawText(box, Qt.AlignmentFlag.AlignCenter, mark.text)
-                taken_until = left + text_width + 6
+                painter.drawText(box, Qt.AlignmentFlag.AlignCenter, words)
         if self.cross_x is None or not x_low <= self.cross_x <= x_high:
             return
         at = place(self.cross_x)
@@ -321,6 +314,27 @@ class CurveOverlay(pg.GraphicsObject):
                 painter.setBrush(QColor(colour))
                 down = area.bottom() - (y - y_low) / (y_high - y_low) * area.height()
                 painter.drawEllipse(QPointF(at, down), 3.5, 3.5)
+
+
+def placed_texts(
+    marks: Sequence[tuple[float, str]], area: QRectF, metrics: QFontMetricsF, *, from_below: bool
+) -> list[tuple[QRectF, str]]:
+    """Where the texts of marks stand, in order of x: beside their mark, in the next line where the one before
+    is in the way. More lines than half the plot are not taken; what finds no room there is left out.
+    """
+    line_height = metrics.height()
+    taken_until = [-math.inf] * max(1, int(area.height() / 2 / line_height))
+    placed = []
+    for at, text in marks:
+        width = metrics.horizontalAdvance(text)
+        left = at + 3 if at + 3 + width < area.right() else at - 3 - width
+        line = next((number for number, end in enumerate(taken_until) if left > end), None)
+        if line is None:
+            continue
+        taken_until[line] = left + width + 6
+        top = area.bottom() - (line + 1) * line_height - 1 if from_below else area.top() + 1 + line * line_height
+        placed.append((QRectF(left, top, width, line_height), text))
+    return placed
 
 
 def recoloured(colours: CurveColours, train: str) -> CurveColours:

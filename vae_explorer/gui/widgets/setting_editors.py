@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol, cast
 
-from PySide6.QtCore import Qt, Signal, SignalInstance
-from PySide6.QtGui import QKeyEvent, QPaintEvent, QValidator, QWheelEvent
+from PySide6.QtCore import QEvent, Qt, Signal, SignalInstance
+from PySide6.QtGui import QKeyEvent, QKeySequence, QPaintEvent, QValidator, QWheelEvent
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
@@ -119,6 +119,16 @@ def _next_of_1_2_5(value: float, direction: int) -> float:
     return float(f"{found:.1g}")
 
 
+def _is_undo_or_redo(event: QEvent) -> bool:
+    """Whether a field is asked if it wants the keys of undo or redo for itself."""
+    keys = QKeySequence.StandardKey
+    return (
+        event.type() == QEvent.Type.ShortcutOverride
+        and isinstance(event, QKeyEvent)
+        and (event.matches(keys.Undo) or event.matches(keys.Redo))
+    )
+
+
 class NumberEditor(QAbstractSpinBox):
     """An integer or a number, also as 3e-3, with steps that suit it. Out-of-range text stays to be seen and
     mended.
@@ -131,6 +141,7 @@ class NumberEditor(QAbstractSpinBox):
     def __init__(self, setting: Setting) -> None:
         super().__init__()
         self._setting = setting
+        self._shown_text = ""
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setKeyboardTracking(False)
         self.lineEdit().setTextMargins(6, 0, 0, 0)
@@ -143,7 +154,15 @@ class NumberEditor(QAbstractSpinBox):
 
     def show_value(self, value: Value) -> None:
         """Show a number."""
-        self.lineEdit().setText(text_of(self._setting, value))
+        self._shown_text = text_of(self._setting, value)
+        self.lineEdit().setText(self._shown_text)
+
+    def event(self, event: QEvent) -> bool:
+        """Undo and redo are the window's, unless there is typing of this field's own to take back."""
+        if _is_undo_or_redo(event) and self.text() == self._shown_text:
+            event.ignore()
+            return False
+        return super().event(event)
 
     def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
         """Everything may be typed; the form says below the field what is wrong with it."""
@@ -197,6 +216,7 @@ class TextEditor(QLineEdit):
     def __init__(self, setting: Setting) -> None:
         super().__init__()
         self._setting = setting
+        self._shown_text = ""
         if setting.kind == "integers":
             self.setPlaceholderText("512, 256, 128")
         self.textEdited.connect(self.changed)
@@ -204,7 +224,15 @@ class TextEditor(QLineEdit):
 
     def show_value(self, value: Value) -> None:
         """Show text or a list."""
-        self.setText(text_of(self._setting, value))
+        self._shown_text = text_of(self._setting, value)
+        self.setText(self._shown_text)
+
+    def event(self, event: QEvent) -> bool:
+        """Undo and redo are the window's, unless there is typing of this field's own to take back."""
+        if _is_undo_or_redo(event) and self.text() == self._shown_text:
+            event.ignore()
+            return False
+        return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Escape takes the old value back."""

@@ -17,6 +17,7 @@ from vae_explorer.training.run_config import Section
 
 _LABEL_WIDTH = 124  # the same in all sections, so that the fields stand in one column; longer labels wrap
 _TIP_CHARACTERS = 64
+_DIGITS_BESIDE_UNIT = 4
 # Clicking a field must not bring the help line up and move the form under the mouse; tool tips tell the mouse.
 _KEYBOARD_REASONS = frozenset(
     {
@@ -45,9 +46,10 @@ class SettingRow(QObject):
         self.value = value
         self.problem: SettingError | None = None
         self._records = choice_records(setting)
-        self.label = QLabel(setting.label)
+        is_long = _has_long_numbers(setting)
+        self.label = QLabel(_label_with_unit(setting) if is_long else setting.label)
         self.editor = make_editor(setting)
-        self.unit = QLabel(setting.unit) if setting.unit else None
+        self.unit = QLabel(setting.unit) if setting.unit and not is_long else None
         if self.unit is not None:
             self.unit.setProperty("variant", "muted")
         self.message = QLabel()
@@ -188,6 +190,15 @@ class SettingRow(QObject):
             self.editor.style().unpolish(self.editor)
             self.editor.style().polish(self.editor)
             self.problem_changed.emit()
+
+
+def _has_long_numbers(setting: Setting) -> bool:
+    """Whether values can be too long for a field with its unit beside it."""
+    return setting.maximum is not None and setting.maximum >= 10**_DIGITS_BESIDE_UNIT
+
+
+def _label_with_unit(setting: Setting) -> str:
+    return setting.label if setting.unit in setting.label else f"{setting.label} ({setting.unit})"
 
 
 class SettingSection(QWidget):

@@ -97,7 +97,7 @@ def open_window(qtbot: QtBot, qapp: QApplication, long_config: RunConfig) -> Ite
     def opening(config: RunConfig | None = None, *, wait: bool = True) -> MainWindow:
         _, window = create_window(["vae-explorer"])
         opened.append(window)
-        window.commands.ask_to_lose = lambda: True  # type: ignore[method-assign]
+        window.commands.ask_to_lose = lambda *_: True  # type: ignore[method-assign]
         window.session.place_config(config or long_config)
         window.showNormal()
         window.resize(1280, 800)

@@ -20,6 +20,7 @@ from tests.tiny_runs import tiny_config
 from vae_explorer.errors import FileError
 from vae_explorer.gui.main_window import MainWindow
 from vae_explorer.gui.session import Message, Session, State
+from vae_explorer.gui.settings import Settings
 from vae_explorer.gui.threads.failure import failure_of
 from vae_explorer.runs import files
 from vae_explorer.training.run_config import RunConfig, with_value
@@ -184,7 +185,7 @@ def test_a_disk_that_fills_up_warns_once_and_training_goes_on(
     window = training_window
     messages = posted_by(window.session)
     asked: list[bool] = []
-    monkeypatch.setattr(window.commands, "ask_to_lose", lambda: bool(asked.append(True)))
+    monkeypatch.setattr(window.commands, "ask_to_lose", lambda *_: bool(asked.append(True)))
 
     def full(path: Path, *_: object) -> None:
         raise FileError(path, f"{path} cannot be written: no space left on device.", "Make room.")
@@ -305,3 +306,60 @@ def test_failure_is_plain_text() -> None:
     assert not any(isinstance(value, BaseException) for value in vars(failure).values())
     assert not failure_of(FileError("a", "a is bad.", "Mend it.")).report
     assert tiny_config().training.epochs == 2
+
+
+def full_disk(patch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, *_: object, **__: object) -> None:
+        raise FileError(path, f"{path} cannot be written: no space left on device.", "Make room.")
+
+    patch.setattr(files, "append_text", full)
+    patch.setattr(files, "write_folder", full)
+
+
+@pytest.mark.parametrize("way", ["action", "close"])
+def test_a_run_whose_end_met_a_full_disk_is_saved_once_there_is_room(
+    training_window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    window = training_window
+    session, messages, asked = window.session, posted_by(window.session), []
+    monkeypatch.setattr(window.commands, "ask_to_lose", lambda verb="Close": bool(asked.append(verb)))
+    with monkeypatch.context() as patch:
+        full_disk(patch)
+        session.stop()
+        qtbot.waitUntil(lambda: session.state is State.FINISHED, timeout=WAIT_MS)
+        assert session.unsaved
+        assert "Training goes on" not in messages[-1].hint
+        window.commands.actions["action.train"].trigger()
+        assert asked == ["Train"], "a new run would throw the unsaved one away"
+        assert session.state is State.FINISHED
+    run = session.run_directory
+    assert run is not None
+    assert run.newest_checkpoint() is None
+    if way == "action":
+        window.commands.actions["action.save_run_again"].trigger()
+        assert not session.unsaved
+    else:
+        assert window.close()
+        assert asked == ["Train"], "it was saved, so nothing had to be asked"
+    newest = run.newest_checkpoint()
+    assert newest is not None
+    assert int(newest.name) == session.history.train("step")[-1]
+
+
+def test_training_during_a_preparation_leaves_no_note_of_it(window: MainWindow, qtbot: QtBot) -> None:
+    notes: list[str] = []
+    window.session.preparation_noted.connect(notes.append)
+    window.session.prepare()
+    window.session.train()
+    qtbot.waitUntil(lambda: window.session.state is State.TRAINING and bool(window.session.history), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: notes[-1:] == [""], timeout=WAIT_MS)
+    assert "Warming up" not in window.status.note.text()
+
+
+def test_the_form_is_as_it_was_left(open_window: Callable[..., MainWindow], qtbot: QtBot) -> None:
+    first = open_window()
+    first.session.edit("training.epochs", 33)
+    assert first.close()
+    remembered = Settings().config()
+    assert remembered is not None
+    assert remembered.training.epochs == 33

@@ -59,6 +59,10 @@ ACTIONS: tuple[ActionRecord, ...] = (
         "Ctrl+Shift+M", WITH_PICTURE, argument="manifold",
     ),
     ActionRecord(
+        "action.save_run_again", "Save the run again", "File",
+        "Write what could not be written at the end of the run", "save_run_again", group=1,
+    ),
+    ActionRecord(
         "action.open_run_folder", "Open run folder", "File", "Show the folder of the run in the file browser",
         "open_run_folder", "Ctrl+Shift+O", group=1,
     ),

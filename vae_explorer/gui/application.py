@@ -44,7 +44,7 @@ def create_window(argv: Sequence[str]) -> tuple[QApplication, MainWindow]:
     app.setApplicationDisplayName("VAE Explorer")
     settings = Settings()
     theme.apply(app, settings.text("theme", "system", theme.THEME_CHOICES))  # type: ignore[arg-type]
-    session = Session()
+    session = Session(settings.config())
     session.set_looking_rate(settings.number("looking/rate", session.looking_rate, 0.0, 10.0))
     remembered = settings.text("runs/folder", "")
     if remembered and os.access(remembered, os.W_OK):
@@ -87,6 +87,7 @@ class _Start(QObject):
         gc.disable()
         self._collections = 0
         self._froze = False
+        self._has_ended = False
         self._timer = QTimer(self)
         self._timer.setInterval(_COLLECT_MS)
         self._timer.timeout.connect(self._collect)
@@ -107,13 +108,14 @@ class _Start(QObject):
 
     @Slot(object)
     def _state_changed(self, state: State) -> None:
-        if state is not State.READY:
+        if state is not State.READY or self._has_ended:
             return
         self._timer.start()
         if gc.get_freeze_count() == 0:
             # What torch and Qt brought along lives for ever and need not be looked at, not even once: a collection of
             # all of it, here or while torch is being imported, was seen to hold the window for a third of a second.
             gc.freeze()
+            self._froze = True
 
     @Slot()
     def _collect(self) -> None:
@@ -122,8 +124,10 @@ class _Start(QObject):
 
     @Slot()
     def _end(self) -> None:
+        self._has_ended = True
         self._timer.stop()
         if self._froze:
+            # What stays frozen to the end is never taken apart, and its libraries complain of that on stderr.
             gc.unfreeze()
         gc.enable()
 

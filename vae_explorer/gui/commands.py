@@ -98,6 +98,7 @@ class Commands(QObject):
             self.actions[f"action.{name}"].setEnabled(can)
             self.actions[f"action.{name}"].setText(f"{name.capitalize()} {text}".strip())
         self.actions["action.open_run_folder"].setEnabled(session.run_directory is not None)
+        self.actions["action.save_run_again"].setEnabled(session.can_save_again)
         self.actions[f"action.theme_{theme.notifier().choice}"].setChecked(True)
         for record in self.records:
             if record.handler == "set_looking_rate":
@@ -114,7 +115,7 @@ class Commands(QObject):
 
     def train(self) -> None:
         """Start a run."""
-        if self._form_is_valid():
+        if self._form_is_valid() and self._may_lose():
             self._session.train()
 
     def pause_or_continue(self) -> None:
@@ -126,8 +127,15 @@ class Commands(QObject):
 
     def step_once(self) -> None:
         """One step."""
-        if self._session.is_running or self._form_is_valid():
+        if self._session.is_running or (self._form_is_valid() and self._may_lose()):
             self._session.step_once()
+
+    def _may_lose(self) -> bool:
+        """Whether a new run may take the place of the last: that is saved, perhaps only now, or can be lost."""
+        session = self._session
+        if session.can_save_again:
+            self.save_run_again()
+        return not session.unsaved or self.ask_to_lose("Train")
 
     def _form_is_valid(self) -> bool:
         form = self._form
@@ -152,6 +160,11 @@ class Commands(QObject):
         from vae_explorer.gui.dialogs.save_images import SaveImagesDialog
 
         self._open(f"save.{kind}", lambda: SaveImagesDialog(self._session, kind, self._window))
+
+    def save_run_again(self) -> None:
+        """Write what could not be written at the end of the run."""
+        self._session.save_again()
+        self._refresh()
 
     def open_run_folder(self) -> None:
         """Show the run's folder in the file browser."""
@@ -294,16 +307,18 @@ class Commands(QObject):
             doctor.kill()
             doctor.waitForFinished(500)
 
-    def ask_to_lose(self) -> bool:
-        """Whether to close although the run cannot be saved."""
+    def ask_to_lose(self, verb: str = "Close") -> bool:
+        """Whether to close, or what else the verb says, although the run cannot be saved."""
         run = self._session.run_directory
         box = QMessageBox(self._window)
         box.setIcon(QMessageBox.Icon.Warning)
         box.setWindowTitle("VAE Explorer")
         box.setText(f"The newest part of this run cannot be saved to {run.path if run else 'its folder'}.")
-        box.setInformativeText("Make room or give the folder write permission, then try again; or close and lose it.")
-        lose = box.addButton("Close and lose it", QMessageBox.ButtonRole.DestructiveRole)
-        box.setDefaultButton(box.addButton("Keep open", QMessageBox.ButtonRole.RejectRole))
+        box.setInformativeText(
+            f"Make room or give the folder write permission, then try again; or {verb.lower()} and lose it."
+        )
+        lose = box.addButton(f"{verb} and lose it", QMessageBox.ButtonRole.DestructiveRole)
+        box.setDefaultButton(box.addButton("Keep it", QMessageBox.ButtonRole.RejectRole))
         box.exec()
         answer = box.clickedButton() is lose
         box.deleteLater()

@@ -63,7 +63,6 @@ class MainWindow(QMainWindow):
         )
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.South)
         session.setParent(self)
-        self.setMinimumSize(720, 480)
         self._painted = False
         self._is_closed = False
         self.closed_cleanly = True
@@ -77,6 +76,7 @@ class MainWindow(QMainWindow):
         self.setStatusBar(self.status)
         self.message_bar = MessageBar(self, self._show_near, self._show_details)
         session.message_posted.connect(self.message_bar.show_message)
+        session.history_cleared.connect(self.message_bar.dismiss)  # they were about the run before
         session.defect_reported.connect(self.error_reports.show_report)
         self._restore_layout()
         self._toolbar.widgetForAction(self.commands.actions["action.train"]).setFocus()
@@ -264,6 +264,7 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         self._is_closed = True
+        self.settings.remember_config(self.session.config)
         self.settings.remember("window/geometry", self.saveGeometry())
         self.settings.remember("window/layout", self.saveState(LAYOUT_VERSION))
         self.commands.retire()
@@ -280,6 +281,8 @@ class MainWindow(QMainWindow):
         run = self.session.run_directory
         if run is None:
             return False
+        if self.session.can_save_again:
+            self.session.save_again()
         return self.session.unsaved or (self.session.is_running and not os.access(run.path, os.W_OK))
 
     # --- messages

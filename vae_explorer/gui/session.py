@@ -32,6 +32,7 @@ from vae_explorer.training.run_config import setting_at, with_value
 if TYPE_CHECKING:
     from vae_explorer.config import Value
     from vae_explorer.datasets.image_dataset import ImageDataset
+    from vae_explorer.errors import FileError
     from vae_explorer.training.run_config import RunConfig
 
 __all__ = ["CAN_TRAIN", "RUNNING", "Message", "Progress", "Session", "State"]
@@ -55,6 +56,7 @@ class Session(SessionFacts):
         self._preparing: PreparingThread | None = None
         self._dataset_config: RunConfig | None = None
         self._run_config: RunConfig | None = None
+        self._save_again: Callable[[], FileError | None] | None = None
         self._snapshot_asked_at = 0.0
         self._snapshot_pending = False
         self._closed = False
@@ -79,10 +81,14 @@ class Session(SessionFacts):
         return training.running_share if training is not None and self.state is State.TRAINING else None
 
     def train(self, paused: bool = False) -> None:
-        """Start a new run with the configuration in the form; `paused` waits for single steps."""
+        """Start a new run with the configuration in the form; `paused` waits for single steps.
+
+        What could not be saved of the last run is lost with it.
+        """
         if self.state not in CAN_TRAIN or self._training is not None:
             return
         self._prepare_timer.stop()
+        self._save_again = None
         self.forget_run()
         self._run_config = self.config
         training = TrainingThread(self.config, self._matching_dataset(), self.runs_folder, self._mailbox)
@@ -120,6 +126,24 @@ class Session(SessionFacts):
             self.enter(State.STOPPING)
             self._training.control.want_snapshot()
             self._training.control.stop()
+
+    @property
+    def can_save_again(self) -> bool:
+        """Whether the run ended with something unwritten that can still be written."""
+        return self._save_again is not None
+
+    def save_again(self) -> bool:
+        """Write what the end of the run left unwritten; False, and a message, if that fails again."""
+        if self._save_again is None:
+            return not self.unsaved
+        error = self._save_again()
+        if error is not None:
+            self._tell_unsaved(error.message, error.hint)
+            return False
+        self._save_again = None
+        self.unsaved = False
+        self.post("info", "The run is saved now; nothing of it was lost.")
+        return True
 
     # --- what a person arranges
 
@@ -298,7 +322,8 @@ class Session(SessionFacts):
                 self._end_preparation(event)
             case RecordingFailed():
                 self.unsaved = True
-                self.post("warning", event.message, event.hint)
+                self._save_again = event.save_again
+                self._tell_unsaved(event.message, event.hint)
             case RecordingRecovered():
                 self.unsaved = False
                 self.post("info", "The run is being saved again; nothing of it was lost.")
@@ -315,21 +340,27 @@ class Session(SessionFacts):
                 if isinstance(event, events.Started):
                     self.want_snapshot()
 
+    def _tell_unsaved(self, message: str, hint: str) -> None:
+        if self._save_again is not None:
+            hint = f"{hint} Then choose File > Save the run again; closing the window tries it too.".strip()
+        self.post("warning", message, hint)
+
     def _show_dataset(self, event: DatasetReady) -> None:
         # A preparation that was overtaken by a run on other images comes too late.
         run = self._run_config
         if self.is_running and run is not None and _decides_images(run) != _decides_images(event.config):
             return
         self._dataset_config, self.dataset = event.config, event.dataset
+        self.device_name = event.device_name
         self.dataset_changed.emit(event.dataset)
 
     def _end_preparation(self, event: PreparationEnded) -> None:
         thread, self._preparing = self._preparing, None
         if thread is not None:
             thread.join()
+        self.preparation_noted.emit("")
         if self.is_running or self._closed:
             return
-        self.preparation_noted.emit("")
         if _decides_net(event.config) != _decides_net(self.config):
             self.prepare()
             return

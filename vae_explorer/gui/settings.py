@@ -6,10 +6,19 @@ QSettings writes the file atomically. A file that cannot be read or written cost
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
+import tomli_w
 from PySide6.QtCore import QByteArray, QSettings
+
+from vae_explorer.errors import UserError
+from vae_explorer.training.run_config import run_config_from_table, run_config_to_table
+
+if TYPE_CHECKING:
+    from vae_explorer.training.run_config import RunConfig
 
 LAYOUT_VERSION = 1
 """Counts up when docks are added or renamed; a layout of another version is not restored."""
@@ -56,6 +65,17 @@ class Settings:
         """Remembered bytes, such as a layout."""
         value = self._store.value(key)
         return value if isinstance(value, QByteArray) and not value.isEmpty() else None
+
+    def config(self) -> RunConfig | None:
+        """The remembered configuration of the form; None if there is none or it does not fit this version."""
+        try:
+            return run_config_from_table(tomllib.loads(self.text("form/config", "")), str(self.path))
+        except (tomllib.TOMLDecodeError, UserError):
+            return None
+
+    def remember_config(self, config: RunConfig) -> None:
+        """Keep the configuration of the form."""
+        self.remember("form/config", tomli_w.dumps(run_config_to_table(config)))
 
     def remember(self, key: str, value: str | float | QByteArray) -> None:
         """Keep a choice; written to disk by `save`."""

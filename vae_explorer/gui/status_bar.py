@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtWidgets import QLabel, QProgressBar, QStatusBar, QWidget
 
-from vae_explorer.gui.session_words import State
+from vae_explorer.gui.session_words import RUNNING, State
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
@@ -92,6 +92,7 @@ class StatusBar(QStatusBar):
         self._preparing = ""
         session.state_changed.connect(self._state_changed)
         session.preparation_noted.connect(self._preparation_noted)
+        session.dataset_changed.connect(self._dataset_changed)
         session.started.connect(self._started)
         self._show_state()
 
@@ -140,6 +141,12 @@ class StatusBar(QStatusBar):
         self._show_state()
 
     @Slot(object)
+    def _dataset_changed(self, _dataset: object) -> None:
+        # The precision is chosen by the run.
+        if self._session.start is None:
+            _show(self.device, self._session.device_name)
+
+    @Slot(object)
     def _started(self, started: Started) -> None:
         _show(self.device, f"{started.device_name} · {started.precision}")
         threads = "1 thread" if started.num_threads == 1 else f"{started.num_threads} threads"
@@ -149,8 +156,10 @@ class StatusBar(QStatusBar):
         )
 
     def _show_state(self) -> None:
-        self.note.setText(self._preparing or _STATE_TEXTS[self._session.state])
-        self.busy.setVisible(bool(self._preparing) or self._session.state in {State.STARTING, State.STOPPING})
+        state = self._session.state
+        preparing = "" if state in RUNNING else self._preparing
+        self.note.setText(preparing or _STATE_TEXTS[state])
+        self.busy.setVisible(bool(preparing) or state in {State.STARTING, State.STOPPING})
 
 
 def _show(label: QLabel, text: str) -> None:

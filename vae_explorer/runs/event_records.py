@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from vae_explorer.training.events import (
     Validated,
 )
 
+if TYPE_CHECKING:
+    from vae_explorer.errors import FileError
+
 
 @dataclass(frozen=True, slots=True)
 class CheckpointWritten:
@@ -33,11 +36,16 @@ class CheckpointWritten:
 
 @dataclass(frozen=True, slots=True)
 class RecordingFailed:
-    """Something could not be written. Training goes on and the recorder tries again."""
+    """Something could not be written. Training goes on and the recorder tries again.
+
+    At the end of a run nobody tries any more: `save_again`, called after the recording is closed, from any one thread,
+    writes what still waits and returns what is in the way, None once all is written.
+    """
 
     step: int
     message: str
     hint: str
+    save_again: Callable[[], FileError | None] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

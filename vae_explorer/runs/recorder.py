@@ -67,7 +67,8 @@ def record(
         except Exception as error:
             if recorder.has_begun:  # a run that never was leaves nothing but its run.toml
                 recorder.note({"event": "error", "step": recorder.step, "message": f"{type(error).__name__}: {error}"})
-                recorder.write(at_once=True)
+                recorder.has_ended = True
+                yield from recorder.with_what_waits(recorder.write(at_once=True))
             raise
 
 
@@ -79,6 +80,7 @@ class _Recorder:
         self.clock = clock
         self.step = 0
         self.has_begun = False
+        self.has_ended = False
         self._pending: dict[Path, list[str]] = {run.metrics_file: [], run.events_file: []}
         self._pending_state: TrainingState | None = None
         self._written: dict[str, object] = {}
@@ -125,13 +127,30 @@ class _Recorder:
     def _finish(self, event: Finished) -> Generator[RecordedEvent, None, None]:
         if event.state is not None:
             yield from self._hold(event.state)
+        self.has_ended = True
         outcome = self._write_twice()
         self.note(event_record(event))  # after the line of its checkpoint
         outcome += self._write_twice()
-        if self._failing and not any(isinstance(item, RecordingFailed) for item in outcome):
-            outcome.append(RecordingFailed(self.step, self._trouble.message, self._trouble.hint))
-        yield from outcome
+        yield from self.with_what_waits(outcome)
         yield event
+
+    def with_what_waits(self, outcome: list[RecordedEvent]) -> list[RecordedEvent]:
+        """The outcome at the end of a run: one failure that can be mended later, where something is not written."""
+        if not self._failing:
+            return outcome
+        kept = [item for item in outcome if not isinstance(item, RecordingFailed)]
+        return [*kept, RecordingFailed(self.step, self._trouble.message, self._trouble.hint, self.save_again)]
+
+    def save_again(self) -> FileError | None:
+        """Write what the end of the run left unwritten; what is in the way, or None."""
+        try:
+            with self.run.writing():
+                self.write(at_once=True)
+                if not self._failing:
+                    self.write(at_once=True)  # the lines that tell of the first
+        except FileError as error:
+            return error
+        return self._trouble if self._failing else None
 
     def _write_twice(self) -> list[RecordedEvent]:
         """The last chance: what fails once may work the next moment."""
@@ -155,7 +174,8 @@ class _Recorder:
             self._retry_at = self.clock() + self._retry_seconds
             self._retry_seconds = min(2 * self._retry_seconds, LONGEST_RETRY_SECONDS)
             if not self._failing:
-                failed = RecordingFailed(self.step, self._trouble.message, f"Training goes on. {self._trouble.hint}")
+                goes_on = "" if self.has_ended else "Training goes on. "
+                failed = RecordingFailed(self.step, self._trouble.message, f"{goes_on}{self._trouble.hint}")
                 outcome.append(failed)
                 self.note(event_record(failed))
         elif self._failing:

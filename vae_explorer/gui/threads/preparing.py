@@ -32,6 +32,7 @@ class DatasetReady:
 
     config: RunConfig
     dataset: ImageDataset
+    device_name: str
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class PreparingThread(threading.Thread):
         if self._dataset is None:
             self._mailbox.post(PreparationNote("Warming up: reading the images…"))
             self._dataset = load_images(self._config)
-            self._mailbox.post(DatasetReady(self._config, self._dataset))
+            self._mailbox.post(DatasetReady(self._config, self._dataset, device_name_of(self._dataset)))
         if self.cancelled:
             return None
         self._mailbox.post(PreparationNote("Warming up: placing the images on the map…"))
@@ -87,3 +88,10 @@ def load_images(config: RunConfig) -> ImageDataset:
     from vae_explorer.training.hardware import choose_device
 
     return load_dataset(config.data.dataset, config.data.heldout_images, choose_device(config.training.device))
+
+
+def device_name_of(dataset: ImageDataset) -> str:
+    """What the device that holds the images calls itself. Imports torch: worker threads only."""
+    from vae_explorer.training.hardware import device_title
+
+    return device_title(dataset.images.device)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from vae_explorer.errors import UserError
 from vae_explorer.gui.threads.failure import Failure, failure_of
-from vae_explorer.gui.threads.preparing import DatasetReady, load_images
+from vae_explorer.gui.threads.preparing import DatasetReady, device_name_of, load_images
 from vae_explorer.runs.run_directory import RunDirectory, new_run_path
 from vae_explorer.training.control import Control
 from vae_explorer.training.events import Finished, MetricsChunk, Paused, SnapshotTaken
@@ -38,7 +38,7 @@ class RunCreated:
 class TrainingEnded:
     """The thread is about to end; `failure` says why if it was not the trainer's own doing.
 
-    `saved`: no state of the run waits to be written; its newest checkpoint is its last state.
+    `saved`: nothing of the run waits to be written; its newest checkpoint is its last state.
     """
 
     failure: Failure | None
@@ -63,6 +63,7 @@ class TrainingThread(threading.Thread):
         self._mailbox = mailbox
         self._run_directory: RunDirectory | None = None
         self._step_to_save = 0
+        self._waits_to_be_saved = False
         self._clock = (0.0, 0.0)
 
     def run(self) -> None:
@@ -76,11 +77,12 @@ class TrainingThread(threading.Thread):
         self._dataset = None
         if failure is not None:
             _give_memory_back()
-            if self._run_directory is not None:
+            if self._run_directory is not None and not self._waits_to_be_saved:
                 self._run_directory.discard_unused()
         self._mailbox.post(TrainingEnded(failure, self._is_saved()))
 
     def _train(self) -> None:
+        from vae_explorer.runs.event_records import RecordingFailed
         from vae_explorer.runs.recorder import record
         from vae_explorer.training.trainer import Trainer
 
@@ -89,7 +91,7 @@ class TrainingThread(threading.Thread):
         self._mailbox.post(RunCreated(run_directory))
         if self._dataset is None:
             self._dataset = load_images(self._config)
-            self._mailbox.post(DatasetReady(self._config, self._dataset))
+            self._mailbox.post(DatasetReady(self._config, self._dataset, device_name_of(self._dataset)))
         trainer = Trainer(self._config, self._dataset, run_directory.name, spare_cores=1)
         self._clock = (time.perf_counter(), time.thread_time())
         self.control.want_snapshot()  # a run that was looked at once is also looked at in its last weights
@@ -104,9 +106,13 @@ class TrainingThread(threading.Thread):
                     self._clock = (0.0, 0.0)
                 elif isinstance(event, Finished) and event.state is not None:
                     self._step_to_save = event.step
+                elif isinstance(event, RecordingFailed) and event.save_again is not None:
+                    self._waits_to_be_saved = True
                 self._mailbox.post(event)
 
     def _is_saved(self) -> bool:
+        if self._waits_to_be_saved:
+            return False
         if self._run_directory is None or self._step_to_save == 0:
             return True
         try:

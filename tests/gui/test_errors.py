@@ -13,17 +13,19 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QMessageLogContext, QObject, Qt, QtMsgType, Signal, Slot
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from tests.gui.conftest import WAIT_MS
 from tests.tiny_runs import tiny_config
 from vae_explorer.errors import FileError
+from vae_explorer.gui.application import create_window
 from vae_explorer.gui.main_window import MainWindow
 from vae_explorer.gui.session import Message, Session, State
 from vae_explorer.gui.settings import Settings
 from vae_explorer.gui.threads.failure import failure_of
 from vae_explorer.runs import files
-from vae_explorer.training.run_config import RunConfig, with_value
+from vae_explorer.training.run_config import RunConfig, default_config, with_value
 from vae_explorer.training.trainer import Trainer
 
 
@@ -354,6 +356,16 @@ def test_training_during_a_preparation_leaves_no_note_of_it(window: MainWindow, 
     qtbot.waitUntil(lambda: window.session.state is State.TRAINING and bool(window.session.history), timeout=WAIT_MS)
     qtbot.waitUntil(lambda: notes[-1:] == [""], timeout=WAIT_MS)
     assert "Warming up" not in window.status.note.text()
+
+
+def test_a_first_start_shows_the_default_preset(qapp: QApplication, qtbot: QtBot) -> None:
+    assert Settings().config() is None
+    _, window = create_window(["vae-explorer"])
+    qtbot.addWidget(window)
+    try:
+        assert window.session.config == default_config()
+    finally:
+        window.close()
 
 
 def test_the_form_is_as_it_was_left(open_window: Callable[..., MainWindow], qtbot: QtBot) -> None:

@@ -68,8 +68,11 @@ class Settings:
 
     def config(self) -> RunConfig | None:
         """The remembered configuration of the form; None if there is none or it does not fit this version."""
+        text = self.text("form/config", "")
+        if not text:
+            return None
         try:
-            return run_config_from_table(tomllib.loads(self.text("form/config", "")), str(self.path))
+            return run_config_from_table(tomllib.loads(text), str(self.path))
         except (tomllib.TOMLDecodeError, UserError):
             return None
 

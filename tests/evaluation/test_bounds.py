@@ -12,10 +12,10 @@ import torch
 
 from vae_explorer.evaluation.bounds import BLOCK_IMAGES, active_units, bound_parts, importance_weighted
 from vae_explorer.evaluation.images import ScoredImages
-from vae_explorer.evaluation.quadrature import log_marginal, negative_log_likelihood, pairwise_log_prob
+from vae_explorer.evaluation.quadrature import log_marginal, negative_log_likelihood
 from vae_explorer.models.gaussian import DiagonalGaussian
 from vae_explorer.models.interface import LatentModel, LatentSpace
-from vae_explorer.models.likelihoods import Bernoulli
+from vae_explorer.models.likelihoods import Bernoulli, pairwise_log_prob
 from vae_explorer.models.vae import VariationalAutoencoder
 from vae_explorer.models.vae_config import VAEConfig
 

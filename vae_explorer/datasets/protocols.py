@@ -65,11 +65,11 @@ PROTOCOLS.add(
 )
 
 
-def apply_protocol(name: str, images_BCHW: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def apply_protocol(name: str, images_BCHW: Tensor, noise: torch.Generator | Tensor | None = None) -> Tensor:
     """What the model sees: float32 of shape (B, C, H, W) in [0, 1], from uint8 images, on their device.
 
-    `generator` must live on that device; `dynamic` draws from it and the others ignore it. Raises UserError
-    for a name that is not registered.
+    `noise` is what `dynamic` draws with, and the others ignore: a generator that lives on that device, or a draw made
+    before (`fixed_draw`). Raises UserError for a name that is not registered.
     """
     import torch
 
@@ -79,13 +79,23 @@ def apply_protocol(name: str, images_BCHW: Tensor, generator: torch.Generator | 
         case "threshold":
             return (images_BCHW > 127).to(torch.float32)
         case _:
-            assert generator is not None, "the protocol 'dynamic' draws and needs a generator"
+            assert noise is not None, "the protocol 'dynamic' draws and needs a generator or a draw"
             # With r uniform over 0..254, P(r < level) is exactly level / 255; five times faster than
             # torch.bernoulli.
-            draw_BCHW = torch.randint(
-                0, 255, images_BCHW.shape, dtype=torch.uint8, device=images_BCHW.device, generator=generator
-            )
-            return (draw_BCHW < images_BCHW).to(torch.float32)
+            if isinstance(noise, torch.Generator):
+                noise = torch.randint(
+                    0, 255, images_BCHW.shape, dtype=torch.uint8, device=images_BCHW.device, generator=noise
+                )
+            return (noise < images_BCHW).to(torch.float32)
+
+
+def fixed_draw(images_BCHW: Tensor, seed: int) -> Tensor:
+    """One draw for every image, (1, C, H, W): what is only looked at must not change with the batch it comes in."""
+    import torch
+
+    generator = torch.Generator(device=images_BCHW.device).manual_seed(seed)
+    shape = (1, *images_BCHW.shape[1:])
+    return torch.randint(0, 255, shape, dtype=torch.uint8, device=images_BCHW.device, generator=generator)
 
 
 def fixed_binarisation(images_NCHW: Tensor, seed: int = BINARISATION_SEED) -> Tensor:

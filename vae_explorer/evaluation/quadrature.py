@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch.nn import functional
 
-from vae_explorer.models.likelihoods import Bernoulli
+from vae_explorer.models.likelihoods import pairwise_log_prob
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,13 +75,3 @@ def log_marginal(model: LatentModel, images: ScoredImages, points_a_side: int) -
                 sum_N[part] = sum_N[part] * scale_B + joint_BG.sub_(largest_B[:, None]).exp_().sum(1)
                 largest_N[part] = largest_B
     return (largest_N + sum_N.log()).cpu()
-
-
-def pairwise_log_prob(likelihood: Likelihood, x_BCHW: Tensor) -> Tensor:
-    """log p(x_b|z_g) of every image under every decoded point, (B, G) float64."""
-    if isinstance(likelihood, Bernoulli):
-        logits_GP = likelihood.logits_BCHW.flatten(1)
-        return (x_BCHW.flatten(1) @ logits_GP.T).double() - functional.softplus(logits_GP).double().sum(1)
-    num_points = likelihood.mean_BCHW.shape[0]
-    rows = [likelihood.log_prob(x_CHW.expand(num_points, -1, -1, -1)).double() for x_CHW in x_BCHW]
-    return torch.stack(rows)

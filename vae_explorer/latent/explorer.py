@@ -9,22 +9,27 @@ Legend: N items, B batch, C channels, H height, W width, D latent dimensions.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Generator, Hashable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vae_explorer.datasets.protocols import apply_protocol
+from vae_explorer.datasets.protocols import apply_protocol, fixed_draw
 from vae_explorer.errors import UserError
 from vae_explorer.latent.code_layer import CodeLayer
 from vae_explorer.latent.manifold import DecodedManifold
 from vae_explorer.models.building import build_model
 from vae_explorer.models.catalogue import MODELS
+from vae_explorer.models.gaussian import DiagonalGaussian
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.models.catalogue import ModelRecord
     from vae_explorer.models.interface import LatentModel
     from vae_explorer.models.snapshot import Snapshot
@@ -43,12 +48,36 @@ _DECODE_BATCH = 512
 # shown.
 MAX_SAMPLES = 400
 
+MOST_ANCHORS = 4096
+_ANCHOR_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Anchors:
+    """The posteriors of a fixed, evenly chosen part of the training items (at most 4,096), as of one snapshot.
+
+    They stand for all items where every item's sigma is needed: the codes of a snapshot are means alone.
+    """
+
+    ids_M: NDArray[np.int64]
+    mean_MD: Float32
+    sigma_MD: Float32
+
 
 class Explorer:
-    """A network copy to look through. `snapshot` is the last one adopted, None before the first."""
+    """A network copy to look through. `snapshot` is the last one adopted, None before the first.
+
+    `dataset` holds the images of its codes, None before one is shown. `cache` keeps what was derived from this
+    snapshot and these images and is emptied with them; `lasting` outlives snapshots, for what must not jump between
+    them. `drawn` counts the calls of each layer.
+    """
 
     def __init__(self) -> None:
         self.snapshot: Snapshot | None = None
+        self.dataset: ImageDataset | None = None
+        self.cache: dict[Hashable, Any] = {}
+        self.lasting: dict[Hashable, Any] = {}
+        self.drawn: Counter[str] = Counter()
         self.manifold = DecodedManifold()
         self.code_layer = CodeLayer()
         self._model: LatentModel | None = None
@@ -78,6 +107,14 @@ class Explorer:
             self._model.load_state_dict(dict(snapshot.weights))
         self.snapshot = snapshot
         self._codes_ND = None
+        self.cache.clear()
+
+    def show_images(self, dataset: ImageDataset | None) -> None:
+        """The images whose codes the snapshots hold; another set empties what was derived from the last."""
+        if dataset is not self.dataset:
+            self.dataset = dataset
+            self.cache.clear()
+            self.lasting.clear()
 
     @property
     def stamp(self) -> int:
@@ -120,6 +157,57 @@ class Explorer:
             )
         return mean.float().cpu().numpy()
 
+    @property
+    def network(self) -> LatentModel:
+        """The network in evaluation mode, no gradients on its weights. Raises UserError before the first snapshot."""
+        return self._network()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lives."""
+        return self._device()
+
+    def stored(self, ids_B: NDArray[np.integer[Any]]) -> Tensor:
+        """Stored pictures of items, uint8 (B, C, H, W) on the network's device. Raises UserError without images."""
+        if self.dataset is None:
+            raise UserError("The images behind these codes are not loaded.", "Wait until the data set has been read.")
+        store = self.dataset.images
+        index_B = torch.as_tensor(np.asarray(ids_B, dtype=np.int64), device=store.device)
+        return store.gather(index_B).to(self._device())
+
+    def seen(self, ids_B: NDArray[np.integer[Any]]) -> Tensor:
+        """What the network sees of these items under the run's protocol, float32 (B, C, H, W) in [0, 1]."""
+        return self._seen(self.stored(ids_B))
+
+    def posterior(self, x_BCHW: Tensor) -> DiagonalGaussian:
+        """q(z|x) of pictures as the network sees them. Raises UserError where q is no Gaussian in R^d."""
+        posterior = self._network().encode(x_BCHW)
+        if not isinstance(posterior, DiagonalGaussian):
+            raise UserError(
+                f"The model “{self.record.title}” has no Gaussian posterior.", "Choose a variational autoencoder."
+            )
+        return posterior
+
+    def prepared_anchors(self) -> Generator[None, None, Anchors]:
+        """Encode the anchors in short steps; the generator's return value (`yield from`) is `Anchors`."""
+        known: Anchors | None = self.cache.get("anchors")
+        if known is not None:
+            return known
+        if self.dataset is None:
+            raise UserError("The images behind these codes are not loaded.", "Wait until the data set has been read.")
+        ids = self.dataset.train_index_N.cpu().numpy()
+        chosen_M = ids[np.linspace(0, len(ids) - 1, min(MOST_ANCHORS, len(ids))).astype(np.int64)]
+        means, sigmas = [], []
+        for start in range(0, len(chosen_M), _ANCHOR_BATCH):
+            with torch.inference_mode():
+                posterior = self.posterior(self.seen(chosen_M[start : start + _ANCHOR_BATCH]))
+                means.append(posterior.mean.float().cpu().numpy())
+                sigmas.append(posterior.standard_deviation.float().cpu().numpy())
+            yield None
+        anchors = Anchors(chosen_M.astype(np.int64), np.concatenate(means), np.concatenate(sigmas))
+        self.cache["anchors"] = anchors
+        return anchors
+
     @torch.inference_mode()
     def reconstruct(self, images_BCHW: Tensor) -> tuple[UInt8, UInt8]:
         """What the network sees of uint8 pictures under the run's protocol, and their decoded posterior means."""
@@ -128,9 +216,9 @@ class Explorer:
         return as_pictures(seen_BCHW), as_pictures(model.decode(model.encode(seen_BCHW).mean).mean_BCHW)
 
     def _seen(self, images_BCHW: Tensor) -> Tensor:
-        # The same draw each time, so that a binarised picture does not flicker while the model learns.
-        noise = torch.Generator(device=self._device()).manual_seed(DISPLAY_SEED)
-        return apply_protocol(self._adopted().protocol, images_BCHW.to(self._device()), noise)
+        # The same draw for every picture and each time: an item looks alike alone, in a batch, and at every step.
+        images_BCHW = images_BCHW.to(self._device())
+        return apply_protocol(self._adopted().protocol, images_BCHW, fixed_draw(images_BCHW, DISPLAY_SEED))
 
     @torch.inference_mode()
     def sample(self, num: int, seed: int) -> UInt8:

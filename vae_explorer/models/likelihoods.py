@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from vae_explorer.models.interface import Likelihood
 
 
 @dataclass(frozen=True)
@@ -28,3 +32,16 @@ class Bernoulli:
     def sample(self, generator: torch.Generator | None) -> Tensor:
         """A binary picture."""
         return torch.bernoulli(self.mean_BCHW, generator=generator)
+
+
+def pairwise_log_prob(likelihood: Likelihood, x_BCHW: Tensor) -> Tensor:
+    """log p(x_b|z_g) of every image under every decoded point, (B, G) float64, in nats.
+
+    For Bernoulli pixels log p(x|z) = x . l(z) - sum softplus(l(z)), so all pairs are one matrix product.
+    """
+    if isinstance(likelihood, Bernoulli):
+        logits_GP = likelihood.logits_BCHW.flatten(1)
+        return (x_BCHW.flatten(1) @ logits_GP.T).double() - functional.softplus(logits_GP).double().sum(1)
+    num_points = likelihood.mean_BCHW.shape[0]
+    rows = [likelihood.log_prob(x_CHW.expand(num_points, -1, -1, -1)).double() for x_CHW in x_BCHW]
+    return torch.stack(rows)

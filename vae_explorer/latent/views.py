@@ -43,18 +43,36 @@ class View(Protocol):
     def holds(self, z_D: Floats, tolerance: float = 1e-6) -> bool:
         """Whether the latent point lies in this view, so that the map shows it where it truly is."""
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether `lift` is a formula, so that every map point has one true latent point; else it is a guess."""
+
+    def distance(self, z_ND: Floats) -> Floats:
+        """Latent distance (N,) of each point from its place in the view; 0 where the view shows the whole space."""
+
+    def marginal(self, mean_ND: Floats, sigma_ND: Floats) -> tuple[Float64, Float64]:
+        """Mean xy_N2 and covariance_N22, in map coordinates, of N(mean, diag sigma^2) seen through `project`.
+
+        Exact where `project` is linear, else of first order in sigma.
+        """
+
+    def tangents(self, xy_N2: Floats) -> tuple[Float64, Float64]:
+        """The derivatives u_ND and v_ND of `lift` along x and along y."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlaneView:
     """The plane anchor + x u + y v in latent space; for D = 2 with unit axes it is the identity.
 
-    Held as tuples, so that equal planes are equal and hash alike.
+    Held as tuples, so that equal planes are equal and hash alike. `explained` are the shares of the codes' variance
+    along x and y, where the plane was fitted to show it.
     """
 
     anchor: tuple[float, ...]
     u: tuple[float, ...]
     v: tuple[float, ...]
     axis_labels: tuple[str, str]
+    explained: tuple[float, float] | None = None
 
     @classmethod
     def of_dimensions(cls, i: int, j: int, anchor_D: Floats) -> Self:
@@ -65,10 +83,17 @@ class PlaneView:
             raise ValueError(f"dimensions {i} and {j} span no plane of a {num_dimensions}-dimensional space")
         anchor[[i, j]] = 0.0
         identity = np.eye(num_dimensions)
-        return cls.through(anchor, identity[i], identity[j], (f"z{_subscript(i + 1)}", f"z{_subscript(j + 1)}"))
+        return cls.through(anchor, identity[i], identity[j], (dimension_name(i), dimension_name(j)))
 
     @classmethod
-    def through(cls, anchor_D: Floats, u_D: Floats, v_D: Floats, axis_labels: tuple[str, str]) -> Self:
+    def through(
+        cls,
+        anchor_D: Floats,
+        u_D: Floats,
+        v_D: Floats,
+        axis_labels: tuple[str, str],
+        explained: tuple[float, float] | None = None,
+    ) -> Self:
         """Any plane, by a point and two directions that are not parallel (of any length, at any angle)."""
         u, v = np.asarray(u_D, dtype=np.float64), np.asarray(v_D, dtype=np.float64)
         if np.linalg.matrix_rank(np.stack([u, v])) < 2:
@@ -78,6 +103,7 @@ class PlaneView:
             tuple(u.tolist()),
             tuple(v.tolist()),
             axis_labels,
+            explained,
         )
 
     @property
@@ -87,14 +113,13 @@ class PlaneView:
 
     def lift(self, xy_N2: Floats) -> Float64:
         """z_ND = anchor + x u + y v."""
-        basis_2D = np.array([self.u, self.v])
-        z_ND: Float64 = np.array(self.anchor) + np.asarray(xy_N2, dtype=np.float64) @ basis_2D
+        z_ND: Float64 = np.array(self.anchor) + np.asarray(xy_N2, dtype=np.float64) @ self._basis()
         return z_ND
 
     def project(self, z_ND: Floats) -> Floats:
         """The least-squares coordinates in the plane; float32 in, float32 out."""
         z = np.asarray(z_ND)
-        inverse_D2 = np.linalg.pinv(np.array([self.u, self.v])).astype(z.dtype)
+        inverse_D2 = self._inverse().astype(z.dtype)
         offset_2 = (np.array(self.anchor) @ inverse_D2).astype(z.dtype)
         xy_N2: Floats = z @ inverse_D2
         xy_N2 -= offset_2
@@ -108,6 +133,35 @@ class PlaneView:
         """Whether the point is its own projection, up to `tolerance` in each coordinate."""
         z_1D = np.asarray(z_D, dtype=np.float64)[None]
         return bool(np.abs(self.lift(self.project(z_1D)) - z_1D).max() <= tolerance)
+
+    @property
+    def is_exact(self) -> bool:
+        """Always."""
+        return True
+
+    def distance(self, z_ND: Floats) -> Floats:
+        """Perpendicular distance from the plane, (N,); float32 in, float32 out."""
+        z = np.asarray(z_ND)
+        if self.num_dimensions == 2:
+            return np.zeros(len(z), z.dtype)
+        across_DD = (np.eye(self.num_dimensions) - self._inverse() @ self._basis()).astype(z.dtype)
+        offset_ND = (z - np.array(self.anchor, dtype=z.dtype)) @ across_DD
+        distance_N: Floats = np.sqrt(np.einsum("nd,nd->n", offset_ND, offset_ND))
+        return distance_N
+
+    def marginal(self, mean_ND: Floats, sigma_ND: Floats) -> tuple[Float64, Float64]:
+        """Exactly: A' diag(sigma^2) A with A the pseudo-inverse of the axes."""
+        return np.array(self.project(mean_ND), dtype=np.float64), spread(self._inverse(), sigma_ND)
+
+    def tangents(self, xy_N2: Floats) -> tuple[Float64, Float64]:
+        """u and v, the same everywhere."""
+        return np.tile(np.array(self.u), (len(xy_N2), 1)), np.tile(np.array(self.v), (len(xy_N2), 1))
+
+    def _basis(self) -> Float64:
+        return np.array([self.u, self.v])
+
+    def _inverse(self) -> Float64:
+        return np.asarray(np.linalg.pinv(self._basis()), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +194,25 @@ class LineView:
         """Every point of a one-dimensional space is on the line."""
         return np.asarray(z_D).size == 1 and tolerance >= 0.0
 
+    @property
+    def is_exact(self) -> bool:
+        """Always."""
+        return True
+
+    def distance(self, z_ND: Floats) -> Floats:
+        """Zero, (N,): the line is the whole space."""
+        z = np.asarray(z_ND)
+        return np.zeros(len(z), z.dtype)
+
+    def marginal(self, mean_ND: Floats, sigma_ND: Floats) -> tuple[Float64, Float64]:
+        """The variance of z along x; none along y, which means nothing."""
+        mean_N2 = np.array(self.project(mean_ND), dtype=np.float64)
+        return mean_N2, spread(np.array([[1.0, 0.0]]), sigma_ND)
+
+    def tangents(self, xy_N2: Floats) -> tuple[Float64, Float64]:
+        """One along x, nothing along y."""
+        return np.ones((len(xy_N2), 1)), np.zeros((len(xy_N2), 1))
+
 
 def first_view(num_dimensions: int) -> View:
     """The view a model is first shown in: the line for D = 1, else dimensions 1 and 2 through the origin."""
@@ -148,5 +221,21 @@ def first_view(num_dimensions: int) -> View:
     return PlaneView.of_dimensions(0, 1, np.zeros(num_dimensions))
 
 
-def _subscript(number: int) -> str:
-    return str(number).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+def spread(jacobian: Float64, sigma_ND: Floats) -> Float64:
+    """Covariance_N22 = J' diag(sigma^2) J of map coordinates whose derivative is J, (D, 2) or (N, D, 2)."""
+    variance_ND = np.square(np.asarray(sigma_ND, dtype=np.float64))
+    jacobian_ND2 = np.broadcast_to(jacobian, (*variance_ND.shape, 2))
+    covariance_N22: Float64 = np.einsum("nda,nd,ndb->nab", jacobian_ND2, variance_ND, jacobian_ND2)
+    return covariance_N22
+
+
+def perpendicular(vector_D: Float64, frame_KD: Float64) -> Float64:
+    """What is left of the vector beside an orthonormal frame (Gram-Schmidt); its length is not changed to one."""
+    rest_D = vector_D - frame_KD.T @ (frame_KD @ vector_D)
+    # Twice is enough: the second pass removes what rounding left of the first.
+    return np.asarray(rest_D - frame_KD.T @ (frame_KD @ rest_D), dtype=np.float64)
+
+
+def dimension_name(dimension: int) -> str:
+    """z₁ for dimension 0."""
+    return "z" + str(dimension + 1).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))

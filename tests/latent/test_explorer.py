@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from vae_explorer.errors import UserError
-from vae_explorer.latent.code_layer import CodeRequest
 from vae_explorer.latent.explorer import Explorer
 from vae_explorer.latent.lattice import CellRange
 from vae_explorer.latent.manifold import ManifoldRequest, resampled, tiled
@@ -105,32 +104,18 @@ def test_without_a_snapshot_there_is_a_sentence() -> None:
         Explorer().decode(np.zeros((1, 2)))
 
 
-def test_the_code_layer_places_colours_by_item(explorer: Explorer, make_snapshot: MakeSnapshot) -> None:
+def test_codes_stand_by_item_and_what_is_not_finite_stands_nowhere(
+    explorer: Explorer, make_snapshot: MakeSnapshot
+) -> None:
     snapshot = make_snapshot(num_codes=400)
-    codes = np.stack([np.where(np.arange(400) < 200, -1.0, 1.0), np.zeros(400)], axis=1)
-    object.__setattr__(snapshot, "codes_ND", torch.from_numpy(codes).float())
-    explorer.adopt(snapshot)
-    palette = np.array([[9, 0, 0, 255], [0, 9, 0, 255]], dtype=np.uint8)
-    colour_N = (np.arange(400) >= 200).astype(np.uint8)
-    request = CodeRequest(first_view(2), MapRect(-2, -2, 2, 2), 40, 40, colour_N, palette, 1.0)
-    picture = explorer.code_layer.picture(explorer, request)
-    assert picture is not None
-    assert (picture.num_shown, picture.num_codes) == (400, 400)
-    assert picture.pixels[20, 10].tolist() == palette[0].tolist()
-    assert picture.pixels[20, 30].tolist() == palette[1].tolist()
-    assert picture.extent == MapRect(-3, -3, 3, 3)
-
-
-def test_non_finite_codes_are_left_out(explorer: Explorer, make_snapshot: MakeSnapshot) -> None:
-    snapshot = make_snapshot(num_codes=100)
     assert snapshot.codes_ND is not None
     snapshot.codes_ND[::2] = float("nan")
     explorer.adopt(snapshot)
-    request = CodeRequest(first_view(2), MapRect(-9, -9, 9, 9), 40, 40, None, np.full((1, 4), 255, np.uint8), 1.0)
-    picture = explorer.code_layer.picture(explorer, request)
-    assert picture is not None
-    assert picture.num_shown == 50
-    assert np.isfinite([picture.extent.width, picture.extent.height]).all()
+    placed = explorer.code_layer.placed(explorer, first_view(2))
+    assert placed is not None
+    assert np.array_equal(placed.xy_N2, snapshot.codes_ND.numpy()[placed.order_N], equal_nan=True)
+    assert sorted(placed.order_N) == list(range(400))
+    assert np.isfinite([placed.extent.width, placed.extent.height]).all()
 
 
 def draw(explorer: Explorer, rect: MapRect, level: int = 0, scale: float = 8.0) -> list[object]:

@@ -1,4 +1,4 @@
-"""The codes of all items as one picture of the map, kept placed and shuffled between two snapshots.
+"""The places of the codes of all items on the map, kept from one drawing to the next.
 
 Runs on the exploring thread.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_explorer.latent.code_raster import UInt8, fair_order, raster_codes
+from vae_explorer.latent.code_raster import fair_order
 from vae_explorer.latent.map_rect import MapRect
 
 if TYPE_CHECKING:
@@ -21,76 +21,62 @@ if TYPE_CHECKING:
 # Quantiles of so many codes are as good as those of all, and cost a hundredth.
 _QUANTILE_SAMPLE = 6_000
 _OUTER_QUANTILE = 0.004
-_LEAST_EXTENT = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class CodeRequest:
-    """What the code layer is asked to draw: the part of the plane, at so many pixels, in these colours."""
-
-    view: View
-    rect: MapRect
-    width: int
-    height: int
-    colour_N: UInt8 | None
-    palette_K4: UInt8
-    pixel_ratio: float
+_LEAST_EXTENT = MapRect(-3.0, -3.0, 3.0, 3.0)
+_BULK_QUANTILE = 0.01
+_AIR = 0.2
+_LEAST_SPREAD = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CodePicture:
-    """The codes in a part of the plane as premultiplied pixels, and how many of how many these are.
+class PlacedCodes:
+    """Where the codes of one snapshot stand in one view, in the order of drawing.
 
-    `extent` holds all but the outermost 0.4 % on each side and never less than the prior's +-3, for fitting
-    the map.
+    `xy_N2[i]` is the place of item `order_N[i]`; codes that are not finite stay in and stand nowhere. `extent` is what
+    a map that shows all codes should show (`extent_of`).
     """
 
-    rect: MapRect
-    pixels: UInt8
-    num_shown: int
-    num_codes: int
+    xy_N2: Floats
+    order_N: NDArray[np.intp]
     extent: MapRect
 
 
 class CodeLayer:
-    """Draws codes; holds their places as of one snapshot and one view, in the order of drawing."""
+    """Holds the places of all codes as of one snapshot and one view."""
 
     def __init__(self) -> None:
         self._placed_for: tuple[int, View] | None = None
-        self._xy_N2: Floats = np.zeros((0, 2), dtype=np.float32)
-        self._extent = MapRect(-_LEAST_EXTENT, -_LEAST_EXTENT, _LEAST_EXTENT, _LEAST_EXTENT)
-        self._order = fair_order(0)
-        self._colours: tuple[UInt8, UInt8] | None = None
+        self._placed = PlacedCodes(np.zeros((0, 2), dtype=np.float32), fair_order(0), _LEAST_EXTENT)
 
-    def picture(self, explorer: Explorer, request: CodeRequest) -> CodePicture | None:
-        """Draw the adopted snapshot's codes; None where the model has none or they do not fit the view."""
+    def placed(self, explorer: Explorer, view: View) -> PlacedCodes | None:
+        """The adopted snapshot's codes in this view; None where the model has none or they do not fit the view."""
         codes_ND = explorer.codes()
-        if codes_ND is None or codes_ND.shape[1] != request.view.num_dimensions:
+        if codes_ND is None or explorer.snapshot is None or codes_ND.shape[1] != view.num_dimensions:
             return None
-        if self._placed_for != (explorer.stamp, request.view):
-            self._place(codes_ND, request.view)
-            self._placed_for = (explorer.stamp, request.view)
-        pixels, num_shown = raster_codes(
-            self._xy_N2, self._shuffled(request.colour_N), request.rect, request.width, request.height,
-            request.palette_K4, request.pixel_ratio,
-        )  # fmt: skip
-        return CodePicture(request.rect, pixels, num_shown, len(codes_ND), self._extent)
+        if self._placed_for != (explorer.stamp, view):
+            order_N = self._placed.order_N
+            if len(order_N) != len(codes_ND):
+                order_N = fair_order(len(codes_ND))
+            with np.errstate(invalid="ignore", over="ignore"):
+                xy_N2 = view.place(codes_ND)[order_N]
+            extent = extent_of(xy_N2[:_QUANTILE_SAMPLE], is_trained=explorer.snapshot.step > 0)
+            self._placed = PlacedCodes(xy_N2, order_N, extent)
+            self._placed_for = (explorer.stamp, view)
+        return self._placed
 
-    def _place(self, codes_ND: NDArray[np.float32], view: View) -> None:
-        if len(self._order) != len(codes_ND):
-            self._order, self._colours = fair_order(len(codes_ND)), None
-        self._xy_N2 = view.place(codes_ND)[self._order]
-        sample = self._xy_N2[:_QUANTILE_SAMPLE]
-        sample = sample[np.isfinite(sample).all(axis=1)]
-        extent = MapRect(-_LEAST_EXTENT, -_LEAST_EXTENT, _LEAST_EXTENT, _LEAST_EXTENT)
-        if len(sample):
-            low, high = np.quantile(sample, [_OUTER_QUANTILE, 1 - _OUTER_QUANTILE], axis=0)
-            extent = extent.union(MapRect(float(low[0]), float(low[1]), float(high[0]), float(high[1])))
-        self._extent = extent
 
-    def _shuffled(self, colour_N: UInt8 | None) -> UInt8:
-        if colour_N is None or len(colour_N) != len(self._order):
-            return np.zeros(len(self._order), dtype=np.uint8)
-        if self._colours is None or self._colours[0] is not colour_N:
-            self._colours = (colour_N, colour_N[self._order])
-        return self._colours[1]
+def extent_of(xy_N2: Floats, *, is_trained: bool) -> MapRect:
+    """What a map that shows these codes should show; non-finite places are left out.
+
+    All but the outermost 0.4 % on each side, and never less than the prior's +-3. The codes of an untrained net are a
+    dot inside the prior: then it is where most of them are, from the 1st to the 99th percentile of each axis with a
+    fifth more on either side, so that the dot is shown large.
+    """
+    finite = xy_N2[np.isfinite(xy_N2).all(axis=1)].astype(np.float64)
+    if not len(finite):
+        return _LEAST_EXTENT
+    if is_trained:
+        (left, bottom), (right, top) = np.quantile(finite, [_OUTER_QUANTILE, 1 - _OUTER_QUANTILE], axis=0)
+        return _LEAST_EXTENT.union(MapRect(float(left), float(bottom), float(right), float(top)))
+    (left, bottom), (right, top) = np.quantile(finite, [_BULK_QUANTILE, 1 - _BULK_QUANTILE], axis=0)
+    air_x, air_y = max(_AIR * (right - left), _LEAST_SPREAD), max(_AIR * (top - bottom), _LEAST_SPREAD)
+    return MapRect(float(left - air_x), float(bottom - air_y), float(right + air_x), float(top + air_y))

@@ -47,7 +47,7 @@ def sprite_offsets(diameter: int) -> NDArray[np.intp]:
 
 def raster_codes(
     xy_N2: NDArray[np.floating[Any]],
-    colour_N: UInt8,
+    colour_N: NDArray[np.unsignedinteger[Any]],
     rect: MapRect,
     width: int,
     height: int,

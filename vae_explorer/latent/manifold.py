@@ -17,11 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from vae_explorer.latent.lattice import CellRange
+from vae_explorer.latent.drawing import LayerDrawing, Raster
+from vae_explorer.latent.lattice import CellRange, level_for
 from vae_explorer.latent.map_rect import MapRect
 
 if TYPE_CHECKING:
+    from vae_explorer.latent.drawing import LayerInk
     from vae_explorer.latent.explorer import Explorer
+    from vae_explorer.latent.layers import LayerRequest
     from vae_explorer.latent.views import View
 
 UInt8 = NDArray[np.uint8]
@@ -62,6 +65,40 @@ class ManifoldPicture:
     pixels: UInt8
     is_whole: bool
     is_coarse: bool
+
+
+def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | None]:
+    """The layer `manifold`: the decoded manifold with one cell more on each side than is in sight."""
+    scale = 1.0 / request.units_per_pixel
+    level = level_for(scale / request.pixel_ratio, explorer.lasting.get("manifold level"))
+    explorer.lasting["manifold level"] = level
+    side = 2.0**level
+    seen = request.rect
+    rect = MapRect(seen.left - side, seen.bottom - side, seen.right + side, seen.top + side)
+    num_channels = 1 if explorer.snapshot is None else explorer.snapshot.image_shape[0]
+    ink_C256 = manifold_ink(request.ink, num_channels, request.opacity)
+    for picture in explorer.manifold.pictures(explorer, ManifoldRequest(request.view, rect, level, scale, ink_C256)):
+        if picture is None:
+            yield None
+            continue
+        yield LayerDrawing(
+            picture.rect, (Raster(picture.rect, picture.pixels),), is_whole=picture.is_whole and not picture.is_coarse,
+            extras={"is_coarse": picture.is_coarse, "is_opaque": picture.is_whole, "level": level},
+        )  # fmt: skip
+
+
+def manifold_ink(ink: LayerInk, num_channels: int, opacity: float) -> UInt8:
+    """Screen colours of decoded values 0..255: (3, 256) uint8, blue, green, red.
+
+    Grey pictures are drawn as ink on the panel's ground, so that the map is light in a light window and dark in a dark
+    one; colour pictures keep their colours and are thinned.
+    """
+    low_3 = ink.ground_3.astype(np.float64)
+    high_3 = ink.text_3.astype(np.float64) if num_channels == 1 else np.full(3, 255.0)
+    foot_3 = low_3 if num_channels == 1 else np.zeros(3)
+    picture = foot_3[:, None] + (high_3 - foot_3)[:, None] * (np.arange(256) / 255.0)
+    coloured: UInt8 = np.round(low_3[:, None] * (1 - opacity) + picture * opacity).astype(np.uint8)
+    return coloured
 
 
 class _Mosaic:

@@ -191,13 +191,14 @@ def test_frames_count_the_codes_near_them(make_snapshot: MakeSnapshot) -> None:
     codes_ND[7] = torch.nan
     explorer = explorer_of(replace(make_snapshot(), codes_ND=codes_ND))
     result = walked(explorer, [[1.0, 1.0], [9.0, 1.0]], PathChoice("straight", num_frames=3))
-    assert result.near_radius == pytest.approx(0.2, rel=1e-4)
+    assert result.near_radius == pytest.approx(0.1 * 5**0.5, rel=1e-4)
     assert result.num_near_F is not None
     distances = np.linalg.norm(codes_ND.numpy()[None].astype(np.float64) - result.z_FD[:, None], axis=2)
     exact = (distances <= result.near_radius).sum(axis=1)
     assert np.abs(result.num_near_F - exact).max() <= 4  # those on the very rim
     assert result.num_near_F[0] >= 9
     assert result.num_near_F[2] == 0
+    assert result.note.startswith("2 of 3 frames have no code near them")
 
 
 def test_a_plane_that_does_not_hold_the_pins_is_no_hindrance(make_snapshot: MakeSnapshot) -> None:

@@ -57,7 +57,7 @@ def lifted(view: View, xy_P2: Float64) -> tuple[Float64, NDArray[np.bool_]]:
     """
     with np.errstate(invalid="ignore"):
         z_PD = view.lift(xy_P2)
-        held_P: NDArray[np.bool_] = np.isfinite(z_PD).all(axis=1)
+        held_P = np.asarray(np.isfinite(z_PD).all(axis=1))
         if view.num_dimensions > 1:
             back_P2 = np.asarray(view.project(z_PD))
             held_P = held_P & np.all(np.abs(back_P2 - xy_P2) <= 1e-6 * (1.0 + np.abs(xy_P2)), axis=1)

@@ -149,9 +149,7 @@ class StretchOptions:
 class ForcesOptions:
     """How many arrows."""
 
-    num_codes: int = setting(
-        200, label="Codes", help="How many codes get their two arrows", minimum=20, maximum=1000
-    )
+    num_codes: int = setting(200, label="Codes", help="How many codes get their two arrows", minimum=20, maximum=1000)
 
 
 @dataclass(frozen=True)
@@ -221,7 +219,7 @@ for _record in (
         "vae_explorer.latent.stretch_layer:draw", StretchOptions, opacity=0.75, seconds_between=1.0,
     ),
     LayerRecord(
-        "aggregate", "Prior and aggregate posterior", "Where the prior has mass and where the codes are.",
+        "aggregate", "Prior and q(z)", "Where the prior has mass, and where the aggregate posterior q(z) has.",
         "Hoffman, Johnson: ELBO surgery, 2016; MODELS 5.9",
         "Colour: log density in nats, or the prior's density minus that of q(z); lines: one, two, three sigma of "
         "N(0, I). KL = mutual information + mismatch, in nats per image.",

@@ -38,6 +38,7 @@ _POINTS_A_FRAME = 8
 _FEWEST_POINTS, _MOST_POINTS = 193, 961
 _DECODE_BATCH = 32
 _PROBES = 200
+_USUAL_NEIGHBOURS = 20
 _CHUNK_DISTANCES = 400_000
 
 PieceOf = Generator[None, None, Float64]
@@ -54,8 +55,8 @@ class PathResult:
     zero where the path is longer.
 
     `num_near_F` counts the codes within `near_radius` of each frame, None for a model without codes; the radius is
-    twice the median distance from a code to its nearest other. `kind` is the kind the path is of, which is not the one
-    asked for where `note`, one sentence, says why.
+    the median distance from a code to the 20th nearest other, so that 20 is what is usual among the data. `kind` is
+    the kind the path is of, which is not the one asked for where `note`, one sentence, says why.
     """
 
     z_FD: Float64
@@ -116,6 +117,9 @@ def path(
         yield None
     radius = yield from _near_radius(explorer)
     num_near_F = None if radius is None else (yield from _num_near(explorer, z_FD, radius))
+    if num_near_F is not None and (num_bare := int((num_near_F == 0).sum())):
+        # The metric of mean pictures is flat outside the data, so a geodesic may take the way round.
+        notes.text = notes.text or f"{num_bare} of {len(z_FD)} frames have no code near them: they are extrapolation."
     yield PathResult(
         z_FD=z_FD,
         curve_PD=_densified(curve_PD, num_points),
@@ -313,7 +317,10 @@ def _paced(
 
 
 def _near_radius(explorer: Explorer) -> Generator[None, None, float | None]:
-    """Twice the median distance from a code to its nearest other, over 200 evenly chosen codes; once a snapshot."""
+    """The median distance from a code to the 20th nearest other, over 200 evenly chosen codes; once a snapshot.
+
+    A fixed multiple of the nearest distance would shrink with the number of codes until nothing were near anything.
+    """
     known: float | None = explorer.cache.get("near radius")
     codes_ND = explorer.codes()
     if known is not None or codes_ND is None:
@@ -324,7 +331,8 @@ def _near_radius(explorer: Explorer) -> Generator[None, None, float | None]:
         return None
     probes = finite[np.linspace(0, len(finite) - 1, min(_PROBES, len(finite))).astype(np.int64)]
     probes_QD = torch.from_numpy(codes_ND[probes])
-    nearest_Q = torch.full((len(probes),), torch.inf)
+    num = min(_USUAL_NEIGHBOURS, len(finite) - 1)
+    nearest_QK = torch.full((len(probes), num), torch.inf)
     rows = max(_CHUNK_DISTANCES // len(probes), 1)
     for start in range(0, len(codes_ND), rows):
         distances = torch.cdist(
@@ -332,9 +340,10 @@ def _near_radius(explorer: Explorer) -> Generator[None, None, float | None]:
         )
         is_here = (probes >= start) & (probes < start + rows)
         distances[np.flatnonzero(is_here), probes[is_here] - start] = torch.inf
-        nearest_Q = torch.minimum(nearest_Q, distances.nan_to_num(nan=torch.inf).amin(dim=1))
+        known_Q = torch.cat([nearest_QK, distances.nan_to_num(nan=torch.inf)], dim=1)
+        nearest_QK = known_Q.topk(num, dim=1, largest=False).values
         yield None
-    radius = 2.0 * float(nearest_Q.median())
+    radius = float(nearest_QK[:, -1].median())
     explorer.cache["near radius"] = radius
     return radius
 

@@ -14,6 +14,7 @@ NAMES = {
     "first_map": "P3: training seconds until the default preset's test bound is good",
     "start": "P4: first painted window, data on the map, first moving curve, --help",
     "window": "P5, P6, P7: frame gaps, decode latency and the cost of looking in the real window",
+    "map": "P8, P9: pan and zoom with many codes, and how fast the map's background stands",
     "memory": "P10: memory of the app, and of training on a set larger than the memory allowed",
     "likelihood": "P11: exact likelihood by quadrature and IWAE-500",
 }

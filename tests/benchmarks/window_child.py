@@ -1,9 +1,10 @@
 """A real window in a process of its own, for the benchmarks of start, smoothness and memory.
 
 `python -m tests.benchmarks.window_child MODE SECONDS` prints one JSON object. Modes: `start` (clock from the parent's
-spawn time in BENCHMARK_SPAWNED, CLOCK_MONOTONIC), `shown` (train with everything shown), `mouse` (and the
-mouse moving over the map), `idle` (mouse only), `minimised` (train with the window minimised), `headless` (train with
-no window, one core spared as with one).
+spawn time in BENCHMARK_SPAWNED, CLOCK_MONOTONIC), `shown` (train with everything shown), `layers` (and the layers
+manifold, codes, posterior, aggregate, reliability), `mouse` (everything shown and the mouse moving over the map),
+`idle` (mouse only), `minimised` (train with the window minimised), `headless` (train with no window, one core spared as
+with one).
 """
 
 from __future__ import annotations
@@ -133,6 +134,10 @@ def live(mode: str, seconds: float) -> dict[str, Any]:
     tools: list[Any] = []
 
     def begin() -> None:
+        if mode == "layers":
+            for name in ("manifold", "codes", "posterior", "aggregate", "reliability"):
+                session.map.set_layer(name, is_shown=True)
+            session.map.hover_item(1234)
         if mode != "idle":
             session.edit("training.epochs", 1000)
             session.train()
@@ -140,7 +145,7 @@ def live(mode: str, seconds: float) -> dict[str, Any]:
             window.showMinimized()
         else:
             tools.append(Frames())
-            if mode != "shown":
+            if mode in {"mouse", "idle"}:
                 tools.append(Mouse(window))
         QTimer.singleShot(int((SETTLE_SECONDS + 1) * 1000), settled)
         QTimer.singleShot(int((SETTLE_SECONDS + 1 + seconds) * 1000), end)

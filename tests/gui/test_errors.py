@@ -228,7 +228,7 @@ def test_wrong_setting_in_the_form_keeps_train_from_starting(window: MainWindow,
 
 def test_nothing_is_refreshed_after_the_window_has_closed(window: MainWindow, qtbot: QtBot) -> None:
     commands = window.commands
-    window.session.set_pin(np.zeros(2))
+    window.session.map.place_active_pin(np.zeros(2))
     window.close()
     with qtbot.captureExceptions() as raised:
         commands._refresh()

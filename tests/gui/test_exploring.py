@@ -15,7 +15,8 @@ from PySide6.QtCore import QObject, Slot
 from pytestqt.qtbot import QtBot
 
 from vae_explorer.errors import UserError
-from vae_explorer.gui.threads.exploring import DecodedPlace, ExplorerThread
+from vae_explorer.gui.threads.exploring import ExplorerThread
+from vae_explorer.gui.threads.place import DecodedPlace
 
 WAIT_MS = 5_000
 
@@ -148,11 +149,11 @@ def test_of_each_slot_only_the_newest_request_is_answered(
 def test_slots_are_served_in_order_of_urgency(thread: ExplorerThread, listener: Listener, qtbot: QtBot) -> None:
     thread.adopt(Look(1))
     held = hold(thread)
-    for slot in ("reconstructions", "samples", "tiles", "point"):
+    for slot in ("reconstructions", "samples", "manifold", "point"):
         thread.submit(slot, 1, answer(slot))
     held.go.set()
     qtbot.waitUntil(lambda: len(listener.answers) == 5, timeout=WAIT_MS)
-    assert [slot for slot, *_ in listener.answers] == ["codes", "point", "tiles", "samples", "reconstructions"]
+    assert [slot for slot, *_ in listener.answers] == ["codes", "point", "manifold", "samples", "reconstructions"]
 
 
 def test_an_overtaken_answer_is_never_shown(thread: ExplorerThread, listener: Listener, qtbot: QtBot) -> None:
@@ -166,8 +167,8 @@ def test_an_overtaken_answer_is_never_shown(thread: ExplorerThread, listener: Li
 
 def test_withdrawn_work_is_never_shown(thread: ExplorerThread, listener: Listener, qtbot: QtBot) -> None:
     thread.adopt(Look(1))
-    held = hold(thread, "tiles")
-    thread.withdraw("tiles")
+    held = hold(thread, "manifold")
+    thread.withdraw("manifold")
     thread.submit("codes", 1, answer("codes"))
     held.go.set()
     qtbot.waitUntil(lambda: bool(listener.answers), timeout=WAIT_MS)
@@ -202,7 +203,7 @@ def test_a_point_is_served_between_the_steps_of_long_work(
         yield "half"
         yield "whole"
 
-    thread.submit("tiles", 1, tiles)
+    thread.submit("manifold", 1, tiles)
     assert first_step.wait(5)
     thread.submit("point", 1, answer("point"))
     go.set()
@@ -222,14 +223,14 @@ def test_work_in_steps_sees_one_snapshot_to_its_end(
         go.wait(5)
         yield explorer.stamp
 
-    thread.submit("tiles", 1, tiles)  # type: ignore[arg-type]
+    thread.submit("manifold", 1, tiles)  # type: ignore[arg-type]
     assert first_step.wait(5)
     thread.adopt(Look(2))
     thread.submit("codes", 1, answer("codes"))
     go.set()
     qtbot.waitUntil(lambda: len(listener.answers) == 3, timeout=WAIT_MS)
     assert ("codes", 1, "codes", 2) in listener.answers
-    assert [result for slot, _, result, _ in listener.answers if slot == "tiles"] == [1, 1]
+    assert [result for slot, _, result, _ in listener.answers if slot == "manifold"] == [1, 1]
     qtbot.waitUntil(lambda: looker.adopted == [1, 2], timeout=WAIT_MS)
 
 

@@ -23,9 +23,10 @@ from vae_explorer.gui.panels.latent_map import LatentMapPanel
 from vae_explorer.gui.panels.reconstructions import ReconstructionsPanel, round_the_classes
 from vae_explorer.gui.panels.samples import SamplesPanel
 from vae_explorer.gui.session import Session, State
-from vae_explorer.gui.threads.exploring import DecodedPlace
+from vae_explorer.gui.threads.place import DecodedPlace
 from vae_explorer.gui.widgets.map_canvas import MapCanvas
 from vae_explorer.latent.map_rect import MapRect
+from vae_explorer.latent.view_catalogue import ViewChoice
 from vae_explorer.latent.views import LineView, PlaneView
 from vae_explorer.models.building import build_model
 
@@ -64,6 +65,10 @@ class Stage:
     def canvas(self) -> MapCanvas:
         return self.map.canvas
 
+    @property
+    def pin(self) -> np.ndarray | None:
+        return self.session.map.active_pin_z()
+
     def shown(self) -> DecodedPlace | None:
         return self.decoded._shown
 
@@ -89,7 +94,7 @@ class Stage:
 
     def rest(self) -> None:
         """Until nothing is drawn or asked for any more."""
-        self.wait(lambda: not self.map._owed and not self.canvas.is_gliding)
+        self.wait(lambda: self.map.asking.is_settled and not self.canvas.is_gliding)
 
 
 StageMaker = Callable[..., Stage]
@@ -151,20 +156,20 @@ def test_a_click_pins_and_decodes_what_a_direct_decode_gives(stage: Stage) -> No
     place = stage.shown()
     assert place is not None
     assert place.z_D == pytest.approx(wanted)
-    assert stage.session.pin == pytest.approx(wanted)
+    assert stage.pin == pytest.approx(wanted)
     assert np.abs(place.picture.astype(float) - direct(stage.session, wanted)).max() <= 1
     assert place.log_prior == pytest.approx(-0.5 * (wanted**2).sum() - np.log(2 * np.pi), abs=1e-5)
     image = stage.decoded.view.image
     assert image is not None
     assert image.pixelColor(3, 4).red() == place.picture[4, 3]
     assert stage.decoded.values["z"].text() == point_text(wanted)
-    assert stage.decoded.tag.text() == "Pinned"
+    assert stage.decoded.tag.text() == "Pin A"
     assert 0 < stage.map.last_latency_ms < 1000
 
 
 def test_hovering_decodes_and_leaving_returns_to_the_pin(stage: Stage) -> None:
     QTest.mouseClick(stage.canvas, Qt.MouseButton.LeftButton, pos=stage.at(0.5, 0.5))
-    pin = stage.session.pin
+    pin = stage.pin
     assert pin is not None
     stage.move(stage.at(-1.0, 1.0))
     stage.move(stage.at(-1.5, 1.0))
@@ -181,32 +186,32 @@ def test_a_drag_draws_the_pin_along_and_is_one_undo_step(stage: Stage) -> None:
     for step in range(1, 8):
         stage.move(stage.at(step * 0.2, 0.0))
     QTest.mouseRelease(stage.canvas, Qt.MouseButton.LeftButton, pos=stage.at(1.4, 0.0))
-    assert stage.session.pin == pytest.approx(stage.latent(stage.at(1.4, 0.0)))
+    assert stage.pin == pytest.approx(stage.latent(stage.at(1.4, 0.0)))
     assert stage.session.undo_stack.count() == 1
     stage.session.undo_stack.undo()
-    assert stage.session.pin is None
+    assert stage.pin is None
     stage.wait(lambda: stage.shown().kind != "pinned")
 
 
 def test_arrow_keys_move_the_pin_and_escape_removes_it(stage: Stage) -> None:
     QTest.keyClick(stage.canvas, Qt.Key.Key_Right)
     frame = stage.canvas.frame
-    assert stage.session.pin == pytest.approx([frame.x, frame.y])
+    assert stage.pin == pytest.approx([frame.x, frame.y])
     QTest.keyClick(stage.canvas, Qt.Key.Key_Right)
     QTest.keyClick(stage.canvas, Qt.Key.Key_Up)
-    small = stage.session.pin - np.array([frame.x, frame.y])
+    small = stage.pin - np.array([frame.x, frame.y])
     assert small == pytest.approx([8 / frame.scale, 8 / frame.scale])
     QTest.keyClick(stage.canvas, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
-    assert stage.session.pin[0] - frame.x == pytest.approx((8 - 48) / frame.scale)
+    assert stage.pin[0] - frame.x == pytest.approx((8 - 48) / frame.scale)
     stage.wait(lambda: stage.shown().kind == "pinned")
     QTest.keyClick(stage.canvas, Qt.Key.Key_Escape)
-    assert stage.session.pin is None
+    assert stage.pin is None
 
 
 def test_the_pin_walking_out_of_sight_takes_the_map_along(stage: Stage) -> None:
     for _ in range(20):
         QTest.keyClick(stage.canvas, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
-    x, y = stage.session.pin
+    x, y = stage.pin
     rect = stage.canvas.frame.rect
     assert rect.left <= x + 1e-9
     assert rect.bottom < y < rect.top
@@ -263,7 +268,7 @@ def test_middle_and_right_drags_pan(stage: Stage, button: Qt.MouseButton) -> Non
     stage.move(start + QPoint(30, 20))
     QTest.mouseRelease(stage.canvas, button, pos=start + QPoint(30, 20))
     assert stage.canvas.frame == before.panned(30, 20)
-    assert stage.session.pin is None
+    assert stage.pin is None
 
 
 def test_space_and_left_drag_pans(stage: Stage) -> None:
@@ -275,7 +280,7 @@ def test_space_and_left_drag_pans(stage: Stage) -> None:
     QTest.mouseRelease(stage.canvas, Qt.MouseButton.LeftButton, pos=start)
     QTest.keyRelease(stage.canvas, Qt.Key.Key_Space)
     assert stage.canvas.frame == before.panned(-10, 0)
-    assert stage.session.pin is None
+    assert stage.pin is None
 
 
 def test_a_double_click_centres(stage: Stage) -> None:
@@ -290,16 +295,17 @@ def test_the_map_is_painted_with_manifold_and_codes(stage: Stage) -> None:
     colours = {stage.canvas.grab().toImage().pixelColor(x, 300).name() for x in range(60, 400)}
     assert len(colours) > 20
     assert stage.canvas._manifold is not None
-    assert stage.canvas._codes is not None
-    stage.map.toolbar.manifold.show_layer(False)
-    stage.map.toolbar.codes.show_layer(False)
+    assert "codes" in stage.canvas._drawings
+    stage.session.map.set_layer("manifold", is_shown=False)
+    stage.session.map.set_layer("codes", is_shown=False)
     assert stage.canvas._manifold is None
-    assert stage.canvas._codes is None
+    assert "codes" not in stage.canvas._drawings
     assert stage.map.readout.text() == "codes are hidden"
 
 
 def test_hidden_layers_ask_for_nothing(stage: Stage) -> None:
-    stage.map.toolbar.manifold.show_layer(False)
+    for name in ("manifold", "posterior"):
+        stage.session.map.set_layer(name, is_shown=False)
     stage.requests.slots.clear()
     wheel(stage.canvas, stage.canvas.plot.center(), 120)
     stage.rest()
@@ -315,7 +321,7 @@ def test_a_hidden_map_asks_for_nothing_while_training(stage: Stage) -> None:
     stage.qtbot.wait(400)
     assert stage.requests.slots == []
     stage.map.set_active(True)
-    stage.wait(lambda: {"codes", "tiles"} <= set(stage.requests.slots))
+    stage.wait(lambda: {"codes", "manifold"} <= set(stage.requests.slots))
 
 
 def test_the_map_lives_while_training_and_the_pin_is_decoded_again(stage: Stage) -> None:
@@ -324,39 +330,38 @@ def test_the_map_lives_while_training_and_the_pin_is_decoded_again(stage: Stage)
     stage.wait(lambda: stage.shown().step > 0 and stage.shown().kind == "pinned")
     first = stage.shown().step
     stage.wait(lambda: stage.shown().step > first)
-    assert stage.map._thread.share < 1.0
+    assert stage.session.explorer_thread.share < 1.0
     stage.session.stop()
     stage.wait(lambda: stage.session.state is State.FINISHED)
     stage.rest()
     final = stage.session.snapshot
     assert final is not None
     stage.wait(lambda: stage.shown().step == final.step)
-    assert np.abs(stage.shown().picture - direct(stage.session, stage.session.pin)).max() <= 1
+    assert np.abs(stage.shown().picture - direct(stage.session, stage.pin)).max() <= 1
 
 
 def test_another_number_of_dimensions_is_another_map(stage: Stage) -> None:
     QTest.mouseClick(stage.canvas, Qt.MouseButton.LeftButton, pos=stage.at(0.5, 0.5))
-    assert stage.map.toolbar._dimensions.isHidden()
     config = stage.session.config
     stage.session.place_config(dataclasses.replace(config, model=tiny_config(latents=5).model))
     stage.wait(lambda: stage.map.view is not None and stage.map.view.num_dimensions == 5)
     stage.rest()
-    assert stage.session.pin is None
-    assert not stage.map.toolbar._dimensions.isHidden()
+    assert stage.pin is None
     stage.wait(lambda: stage.shown().z_D.size == 5)
 
 
-def test_dimensions_are_chosen_and_a_pin_from_elsewhere_moves_the_plane(make_stage: StageMaker) -> None:
+def test_dimensions_are_chosen_and_a_pin_from_elsewhere_is_shown_where_it_projects(make_stage: StageMaker) -> None:
     stage = make_stage(latents=5)
-    stage.map.toolbar.dimensions_chosen.emit(3, 1)
+    stage.session.map.choose_view(ViewChoice("dimensions", i=3, j=1))
     stage.rest()
     assert stage.map.view == PlaneView.of_dimensions(3, 1, np.zeros(5))
     assert stage.canvas.axis_labels == ("z₄", "z₂")
     elsewhere = np.array([1.0, 0.5, -1.0, 0.25, 2.0])
-    stage.session.set_pin(elsewhere)
+    stage.session.map.place_active_pin(elsewhere)
     stage.rest()
-    assert stage.map.view.holds(elsewhere)
-    assert stage.canvas._pin == pytest.approx((0.25, 0.5))
+    mark = stage.canvas.overlay.pins[0]
+    assert (mark.x, mark.y) == pytest.approx((0.25, 0.5))
+    assert not mark.is_in_view
     stage.wait(lambda: stage.shown().kind == "pinned")
     assert np.abs(stage.shown().picture.astype(float) - direct(stage.session, elsewhere)).max() <= 1
 
@@ -365,7 +370,7 @@ def test_one_dimension_is_a_line(make_stage: StageMaker) -> None:
     stage = make_stage(latents=1)
     assert isinstance(stage.map.view, LineView)
     QTest.mouseClick(stage.canvas, Qt.MouseButton.LeftButton, pos=stage.at(0.7, 0.4))
-    assert stage.session.pin == pytest.approx(stage.latent(stage.at(0.7, 0.4)))
+    assert stage.pin == pytest.approx(stage.latent(stage.at(0.7, 0.4)))
     stage.wait(lambda: stage.shown().kind == "pinned")
     stage.canvas.grab()
 
@@ -377,7 +382,7 @@ def test_a_model_without_codes_gets_a_sentence(stage: Stage) -> None:
     stage.session.show_snapshot(bare)
     assert "no codes" in stage.canvas.note
     QTest.mouseClick(stage.canvas, Qt.MouseButton.LeftButton, pos=stage.canvas.plot.center())
-    assert stage.session.pin is None
+    assert stage.pin is None
     stage.canvas.grab()
 
 
@@ -403,7 +408,7 @@ def test_the_map_is_legible_in_both_themes(stage: Stage, qapp: QApplication) -> 
 
 
 def test_classes_have_a_legend(stage: Stage) -> None:
-    assert stage.map.legend.accessibleDescription() == "across, down, square"
+    assert stage.map.legend.accessibleDescription() == "Class, across, down, square"
     assert stage.map.legend.height() > 0
 
 
@@ -415,13 +420,15 @@ def test_the_decoded_image_is_copied_and_saved(stage: Stage, tmp_path) -> None:
     QGuiApplication.clipboard().clear()
     from PIL import Image
 
-    stage.decoded.write_image(tmp_path / "place.png", stage.shown())
+    actions, picture = stage.decoded.view.actions_on_picture, stage.decoded.view.picture_at(QPoint(1, 1))
+    with stage.qtbot.waitSignal(stage.session.message_posted, timeout=WAIT_MS):
+        actions.save(tmp_path / "place.png", picture)
     with Image.open(tmp_path / "place.png") as image:
         assert np.array_equal(np.asarray(image), stage.shown().picture)
         assert image.text["kind"] == "decoded"
-        assert [float(value) for value in image.text["z"].split()] == pytest.approx(list(stage.session.pin))
+        assert [float(value) for value in image.text["z"].split()] == pytest.approx(list(stage.pin))
     with stage.qtbot.waitSignal(stage.session.message_posted, timeout=WAIT_MS):
-        stage.decoded.write_image(tmp_path / "no folder" / "place.png", stage.shown())
+        actions.save(tmp_path / "no folder" / "place.png", picture)
 
 
 def test_enter_and_focus_are_painted(stage: Stage) -> None:
@@ -470,7 +477,7 @@ def test_dimensions_that_carry_little_give_way_until_the_person_chooses(make_sta
     stage.session.kl_D = np.array([0.0, 0.1, 2.0, 0.0, 3.0])
     stage.session.validated.emit(None)
     assert stage.map.view == PlaneView.of_dimensions(2, 4, np.zeros(5))
-    stage.map.toolbar.dimensions_chosen.emit(0, 1)
+    stage.session.map.choose_view(ViewChoice("dimensions", i=0, j=1))
     stage.session.validated.emit(None)
     assert stage.map.view == PlaneView.of_dimensions(0, 1, np.zeros(5))
     stage.rest()
@@ -479,10 +486,10 @@ def test_dimensions_that_carry_little_give_way_until_the_person_chooses(make_sta
 def test_the_codes_of_another_run_are_gone_before_the_new_ones_come(stage: Stage) -> None:
     snapshot = stage.session.snapshot
     assert snapshot is not None
-    assert stage.canvas._codes is not None
+    assert "codes" in stage.canvas._drawings
     stage.map._look(dataclasses.replace(snapshot, step=snapshot.step + 1))
-    assert stage.canvas._codes is not None
+    assert "codes" in stage.canvas._drawings
     stage.map._look(dataclasses.replace(snapshot, run_name="another run"))
-    assert stage.canvas._codes is None
+    assert "codes" not in stage.canvas._drawings
     stage.rest()
-    assert stage.canvas._codes is not None
+    assert "codes" in stage.canvas._drawings

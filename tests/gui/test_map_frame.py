@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae_explorer.gui.widgets.image_view import crisp_scale, grid_shape
-from vae_explorer.gui.widgets.map_frame import MapFrame, bulk_of, number_text, ticks
+from vae_explorer.gui.widgets.image_grid import grid_shape
+from vae_explorer.gui.widgets.image_view import crisp_scale
+from vae_explorer.gui.widgets.map_frame import MapFrame, number_text, ticks
 from vae_explorer.latent.map_rect import MapRect
 
 frames = st.builds(
@@ -77,17 +77,3 @@ def test_small_pictures_are_enlarged_by_whole_factors() -> None:
     assert crisp_scale(28, 300) == 10
     assert crisp_scale(28, 20) == pytest.approx(20 / 28)
     assert crisp_scale(128, 300) == pytest.approx(300 / 128)
-
-
-def test_the_bulk_of_points_leaves_outliers_and_what_is_not_finite_out() -> None:
-    rng = np.random.default_rng(0)
-    xy = rng.uniform(-0.05, 0.05, (5000, 2))
-    xy[:3], xy[3] = 100.0, np.nan
-    rect = bulk_of(xy)
-    assert rect is not None
-    assert 0.1 < rect.width < 0.16
-    assert 0.1 < rect.height < 0.16
-    assert bulk_of(np.full((4, 2), np.nan)) is None
-    alone = bulk_of(np.zeros((4, 2)))
-    assert alone is not None
-    assert alone.width > 0

@@ -111,25 +111,26 @@ def test_a_wrong_edit_changes_nothing(ready: Session) -> None:
 
 
 def test_pin_is_undone_and_a_drag_is_one_step(ready: Session) -> None:
-    ready.set_pin(np.array([0.0, 1.0]))
+    ready.map.place_active_pin(np.array([0.0, 1.0]), "drag")
     for x in (0.1, 0.2, 0.3):
-        ready.set_pin(np.array([x, 1.0]), merge=True)
+        ready.map.place_active_pin(np.array([x, 1.0]), "drag")
     assert ready.undo_stack.count() == 1
-    ready.set_pin(np.array([2.0, 2.0]))
+    ready.map.place_active_pin(np.array([2.0, 2.0]))
     ready.undo_stack.undo()
-    assert ready.pin is not None
-    assert ready.pin.tolist() == [0.3, 1.0]
+    pin = ready.map.active_pin_z()
+    assert pin is not None
+    assert pin.tolist() == [0.3, 1.0]
     with pytest.raises(ValueError, match="read-only"):
-        ready.pin[0] = 7.0
+        pin[0] = 7.0
     ready.undo_stack.undo()
-    assert ready.pin is None
+    assert ready.map.active_pin_z() is None
 
 
 def test_a_pin_of_another_latent_space_goes(ready: Session, qtbot: QtBot) -> None:
-    ready.set_pin(np.zeros(2))
+    ready.map.place_active_pin(np.zeros(2))
     with qtbot.waitSignal(ready.snapshot_changed, timeout=WAIT_MS):
         ready.edit("model.latent_dimensions", 3)
-    assert ready.pin is None
+    assert ready.map.active_pin_z() is None
 
 
 def test_curves_marks_and_progress_of_a_run(running: Session, qtbot: QtBot) -> None:
@@ -196,7 +197,7 @@ def test_while_a_run_goes_on_only_what_it_can_follow_is_undone(ready: Session, q
     ready.undo_stack.undo()
     assert not ready.can_undo, "the batch size of the run is what it is"
     assert ready.can_redo
-    ready.set_pin(np.zeros(2))
+    ready.map.place_active_pin(np.zeros(2))
     assert ready.can_undo
     ready.stop()
     wait_for(qtbot, ready, State.FINISHED)

@@ -68,8 +68,8 @@ def test_click_decodes_what_a_direct_decode_gives(window: MainWindow, qtbot: QtB
     paused_at = session.history.axis("step", "train")[-1]
     until(qtbot, lambda: session.snapshot is not None and session.snapshot.step == paused_at)
     click_map(window, qtbot, 0.3, 0.4)
-    assert session.pin is not None
-    pinned = session.pin
+    assert session.map.active_pin_z() is not None
+    pinned = session.map.active_pin_z()
 
     def is_shown() -> bool:
         place = shown_place(window)
@@ -84,11 +84,11 @@ def test_click_decodes_what_a_direct_decode_gives(window: MainWindow, qtbot: QtB
     assert np.array_equal(shown_place(window).picture, explorer.decode(pinned[None])[0])
     before = pinned.copy()
     qtbot.keyClick(window.panel("latent_map").canvas, Qt.Key.Key_Right)
-    assert session.pin is not None
-    assert session.pin[0] > before[0]
+    assert session.map.active_pin_z() is not None
+    assert session.map.active_pin_z()[0] > before[0]
     window.commands.actions["action.undo"].trigger()
-    assert session.pin is not None
-    assert np.allclose(session.pin, before)
+    assert session.map.active_pin_z() is not None
+    assert np.allclose(session.map.active_pin_z(), before)
 
 
 def test_hover_decodes_and_leaving_returns_to_the_pin(window: MainWindow, qtbot: QtBot) -> None:
@@ -101,12 +101,12 @@ def test_hover_decodes_and_leaving_returns_to_the_pin(window: MainWindow, qtbot:
         place = QPointF(plot.left() + share * plot.width(), plot.center().y())
         qtbot.mouseMove(canvas, place.toPoint())
     until(qtbot, lambda: shown_place(window).kind == "hover")
-    assert shown_place(window).z_D[0] > window.session.pin[0]
+    assert shown_place(window).z_D[0] > window.session.map.active_pin_z()[0]
     from PySide6.QtCore import QCoreApplication, QEvent
 
     QCoreApplication.sendEvent(canvas, QEvent(QEvent.Type.Leave))
     until(qtbot, lambda: shown_place(window).kind == "pinned")
-    assert np.allclose(shown_place(window).z_D, window.session.pin)
+    assert np.allclose(shown_place(window).z_D, window.session.map.active_pin_z())
 
 
 def test_pause_change_beta_step_continue_stop(training_window: MainWindow, qtbot: QtBot) -> None:

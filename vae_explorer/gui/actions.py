@@ -15,7 +15,7 @@ from vae_explorer.gui.session_words import CAN_TRAIN, State
 
 ANY = frozenset(State)
 WITH_PICTURE = ANY - {State.STARTING}
-MENUS = ("File", "Edit", "Training", "View", "Help")
+MENUS = ("File", "Edit", "Training", "Map", "View", "Help")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class ActionRecord:
     """One thing a person can do.
 
     `menu`: its menu, with a submenu after a slash; `group`: a separator stands between two groups of a menu;
-    `shortcut`: keys, several separated by a space; `choice`: exclusive with the others of its submenu.
+    `shortcut`: keys, several separated by a space; `choice`: exclusive with the others of its menu; `toggle`: on or
+    off.
     """
 
     id: str
@@ -37,6 +38,7 @@ class ActionRecord:
     group: int = 0
     argument: str = ""
     choice: bool = False
+    toggle: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -71,7 +73,9 @@ ACTIONS: tuple[ActionRecord, ...] = (
         "choose_runs_folder", enabled_in=CAN_TRAIN | {State.STARTING}, group=1,
     ),
     ActionRecord("action.quit", "Quit", "File", "Save the run and close the window", "quit", "Ctrl+Q", group=2),
-    ActionRecord("action.undo", "Undo", "Edit", "Take back the last setting or pin", "undo", "Ctrl+Z", icon="undo"),
+    ActionRecord(
+        "action.undo", "Undo", "Edit", "Take back the last setting, or change of the map", "undo", "Ctrl+Z", icon="undo"
+    ),
     ActionRecord(
         "action.redo", "Redo", "Edit", "Do again what was taken back", "redo", "Ctrl+Shift+Z Ctrl+Y", icon="redo"
     ),
@@ -94,10 +98,6 @@ ACTIONS: tuple[ActionRecord, ...] = (
     ActionRecord(
         "action.stop", "Stop", "Training", "End the run and save it", "stop", "Ctrl+.",
         frozenset({State.TRAINING, State.PAUSED}), "stop",
-    ),
-    ActionRecord(
-        "action.fit_map", "Fit map", "View", "Show all codes on the latent map", "fit_map", "F", WITH_PICTURE, "fit",
-        group=1,
     ),
     ActionRecord(
         "action.next_panel", "Next panel", "View", "Move the keyboard to the next panel", "next_panel", "F6", group=1
@@ -178,7 +178,7 @@ def make_action(record: ActionRecord, parent: QObject) -> QAction:
     action.setShortcuts([QKeySequence.fromString(keys) for keys in record.keys])
     action.setToolTip(tip_text(record))
     action.setStatusTip(record.help)
-    action.setCheckable(record.choice)
+    action.setCheckable(record.choice or record.toggle)
     action.setIcon(QIcon())
     action.setMenuRole(QAction.MenuRole.QuitRole if record.id == "action.quit" else QAction.MenuRole.NoRole)
     return action

@@ -46,6 +46,7 @@ def create_window(argv: Sequence[str]) -> tuple[QApplication, MainWindow]:
     theme.apply(app, settings.text("theme", "system", theme.THEME_CHOICES))  # type: ignore[arg-type]
     session = Session(settings.config())
     session.set_looking_rate(settings.number("looking/rate", session.looking_rate, 0.0, 10.0))
+    session.map.restore_layers(settings.table("map/layers"))
     remembered = settings.text("runs/folder", "")
     if remembered and os.access(remembered, os.W_OK):
         session.runs_folder = Path(remembered)

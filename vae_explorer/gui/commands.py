@@ -16,6 +16,8 @@ from shiboken6 import isValid
 from vae_explorer.gui import theme
 from vae_explorer.gui.actions import ACTIONS, ActionRecord, make_action, preset_records, tip_text
 from vae_explorer.gui.icons import icon
+from vae_explorer.gui.map_actions import MAP_ACTIONS, layer_records
+from vae_explorer.gui.map_commands import MapCommands
 from vae_explorer.gui.session_words import State
 from vae_explorer.gui.text_dialog import TextDialog
 from vae_explorer.training.run_config import load_preset, preset_names
@@ -43,13 +45,15 @@ class Commands(QObject):
         presets = {name: load_preset(name) for name in preset_names()}
         titles = {name: (preset.title, preset.summary) for name, preset in presets.items()}
         self._presets = presets
-        self.records: tuple[ActionRecord, ...] = (*ACTIONS, *preset_records(titles))
+        self.map = MapCommands(session, window)
+        self.records: tuple[ActionRecord, ...] = (*ACTIONS, *preset_records(titles), *MAP_ACTIONS, *layer_records())
         self.actions: dict[str, QAction] = {}
         for record in self.records:
             action = make_action(record, window)
             action.triggered.connect(self._caller(record))
             self.actions[record.id] = action
             window.addAction(action)
+        self.map.use(self.actions)
         session.state_changed.connect(self._refresh)
         session.snapshot_changed.connect(self._refresh)
         session.undo_stack.indexChanged.connect(self._refresh)
@@ -59,7 +63,7 @@ class Commands(QObject):
         self._refresh()
 
     def _caller(self, record: ActionRecord) -> Callable[[], None]:
-        handler = getattr(self, record.handler)
+        handler = getattr(self if hasattr(self, record.handler) else self.map, record.handler)
         if record.argument:
             return lambda: handler(record.argument)
         return lambda: handler()
@@ -87,7 +91,7 @@ class Commands(QObject):
                 enabled = enabled and not problem
                 tip = f"{problem}\nMend it in the form, then train." if problem else tip_text(record)
                 self.actions[record.id].setToolTip(tip)
-            if record.handler in {"save_images", "copy_image", "fit_map"}:
+            if record.handler in {"save_images", "copy_image"}:
                 enabled = enabled and session.snapshot is not None
             self.actions[record.id].setEnabled(enabled)
         stack = session.undo_stack
@@ -103,6 +107,7 @@ class Commands(QObject):
         for record in self.records:
             if record.handler == "set_looking_rate":
                 self.actions[record.id].setChecked(float(record.argument) == session.looking_rate)
+        self.map.refresh()
         self._show_pause(theme.current())
 
     def _show_pause(self, colours: theme.Theme) -> None:
@@ -159,7 +164,7 @@ class Commands(QObject):
         """Open the dialog that saves a grid of `samples`, `reconstructions` or the `manifold`."""
         from vae_explorer.gui.dialogs.save_images import SaveImagesDialog
 
-        self._open(f"save.{kind}", lambda: SaveImagesDialog(self._session, kind, self._window))
+        self.open_dialog(f"save.{kind}", lambda: SaveImagesDialog(self._session, kind, self._window))
 
     def save_run_again(self) -> None:
         """Write what could not be written at the end of the run."""
@@ -210,10 +215,6 @@ class Commands(QObject):
 
     # --- looking
 
-    def fit_map(self) -> None:
-        """Show all codes."""
-        self._window.panel("latent_map").fit()
-
     def full_screen(self) -> None:
         """Use the whole screen, or no longer."""
         self._window.setWindowState(self._window.windowState() ^ self._window.windowState().WindowFullScreen)
@@ -251,13 +252,13 @@ class Commands(QObject):
         """Find any command by its name."""
         from vae_explorer.gui.dialogs.command_palette import CommandPalette
 
-        self._open("palette", lambda: CommandPalette(self._window.all_actions(), self._window))
+        self.open_dialog("palette", lambda: CommandPalette(self._window.all_actions(), self._window))
 
     def show_shortcuts(self) -> None:
         """List the shortcuts."""
         from vae_explorer.gui.dialogs.shortcuts import ShortcutsDialog
 
-        self._open("shortcuts", lambda: ShortcutsDialog(self._window.all_actions(), self._window))
+        self.open_dialog("shortcuts", lambda: ShortcutsDialog(self._window.all_actions(), self._window))
 
     def run_doctor(self) -> None:
         """Run `doctor` beside the window, since it loads and tries what could fail, and show what it says."""
@@ -291,7 +292,7 @@ class Commands(QObject):
 
     def show_text(self, title: str, text: str) -> None:
         """Show some text to read and to copy."""
-        self._open(f"text.{title}", lambda: TextDialog(title, text, self._window))
+        self.open_dialog(f"text.{title}", lambda: TextDialog(title, text, self._window))
 
     def retire(self) -> None:
         """The window goes: close what is open and follow the session no more."""
@@ -324,7 +325,8 @@ class Commands(QObject):
         box.deleteLater()
         return answer
 
-    def _open(self, name: str, make: Callable[[], QDialog]) -> None:
+    def open_dialog(self, name: str, make: Callable[[], QDialog]) -> None:
+        """Show the dialog of this name: the one that is open, or a new one."""
         dialog = self._dialogs.get(name)
         if dialog is None:
             dialog = make()

@@ -7,11 +7,22 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QGuiApplication, QHideEvent, QPaintEvent, QShowEvent
+from PySide6.QtGui import (
+    QAction,
+    QActionGroup,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QGuiApplication,
+    QHideEvent,
+    QPaintEvent,
+    QShowEvent,
+)
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QSizePolicy, QTabWidget, QToolBar, QToolButton, QWidget
 
 from vae_explorer.gui.actions import MENUS, TOOLBAR
 from vae_explorer.gui.commands import Commands
+from vae_explorer.gui.default_layout import place_docks
 from vae_explorer.gui.error_report import ErrorReports
 from vae_explorer.gui.icons import application_icon
 from vae_explorer.gui.message_bar import MessageBar
@@ -33,11 +44,14 @@ PANELS = (
     ("reconstructions", "Reconstructions", "ReconstructionsPanel"),
     ("bound_curves", "Bound", "BoundCurvesPanel"),
     ("kl_dimensions", "KL per dimension", "KLDimensionsPanel"),
+    ("layers", "Layers", "LayersPanel"),
+    ("view", "View", "ViewPanel"),
+    ("groups", "Groups", "GroupsPanel"),
+    ("path", "Path", "PathPanel"),
+    ("own_picture", "Your picture", "OwnPicturePanel"),
 )
 CLOSE_SECONDS = 3.0
-_AROUND_DOCKS = 102  # menu bar, toolbar and status bar
 _MOST_PARKED = 64
-_ROUND_PICTURE = 94  # what the panel of the decoded image needs in height more than in width
 
 
 class MainWindow(QMainWindow):
@@ -56,6 +70,7 @@ class MainWindow(QMainWindow):
         self.setObjectName("main_window")
         self.setWindowTitle("VAE Explorer")
         self.setWindowIcon(application_icon())
+        self.setAcceptDrops(True)
         self.setDockOptions(
             QMainWindow.DockOption.AllowNestedDocks
             | QMainWindow.DockOption.AllowTabbedDocks
@@ -70,6 +85,7 @@ class MainWindow(QMainWindow):
         self.docks = {name: self._make_dock(name, title, kind) for name, title, kind in PANELS}
         self.commands = Commands(session, settings, self)
         self._groups: dict[str, QActionGroup] = {}
+        self._join_panels()
         self._fill_menus()
         self._toolbar = self._make_toolbar()
         self.status = StatusBar(session, self)
@@ -89,6 +105,16 @@ class MainWindow(QMainWindow):
         """Every action a person can trigger: those of the table, and one for each panel."""
         return [*self.commands.actions.values(), *(dock.toggleViewAction() for dock in self.docks.values())]
 
+    def _join_panels(self) -> None:
+        """The path is chosen in its own panel and drawn, bent and walked on the map."""
+        map_panel, path = self.panel("latent_map"), self.panel("path")
+        path.path_changed.connect(map_panel.show_path)
+        path.frame_changed.connect(map_panel.show_path_frame)
+        map_panel.activity_changed.connect(lambda is_seen: path.watch("latent_map", is_seen))
+        map_panel.activity_changed.connect(self.panel("view").set_map_seen)
+        map_panel.gestures.curve_bent.connect(path.bend)
+        map_panel.toolbar.view_chosen.connect(self.panel("view").picker.choose_kind)
+
     # --- placing
 
     def _make_dock(self, name: str, title: str, kind: str) -> PanelDock:
@@ -101,7 +127,8 @@ class MainWindow(QMainWindow):
         return dock
 
     def _fill_menus(self) -> None:
-        menus: dict[str, QMenu] = {name: self.menuBar().addMenu(f"&{name}") for name in MENUS}
+        self.menus: dict[str, QMenu] = {name: self.menuBar().addMenu(f"&{name}") for name in MENUS}
+        menus = self.menus
         for dock in self.docks.values():
             menus["View"].addAction(dock.toggleViewAction())
         last_group = dict.fromkeys(MENUS, 0)
@@ -147,40 +174,8 @@ class MainWindow(QMainWindow):
         return toolbar
 
     def reset_layout(self) -> None:
-        """The form at the left, the map in the middle, pictures at the right, curves below."""
-        docks = self.docks
-        for dock in docks.values():
-            dock.setFloating(False)
-            self.removeDockWidget(dock)
-        across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
-        self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, docks["run_config"])
-        self.splitDockWidget(docks["run_config"], docks["latent_map"], across)
-        self.splitDockWidget(docks["latent_map"], docks["bound_curves"], down)
-        self.splitDockWidget(docks["latent_map"], docks["decoded_image"], across)
-        self.splitDockWidget(docks["decoded_image"], docks["samples"], down)
-        self.tabifyDockWidget(docks["samples"], docks["reconstructions"])
-        self.splitDockWidget(docks["bound_curves"], docks["kl_dimensions"], across)
-        for dock in docks.values():
-            dock.show()
-        docks["samples"].raise_()
-        size = self.size()
-        if self.isMaximized() and not self.isVisible():
-            # What it will be, not what it was made with.
-            size = QGuiApplication.primaryScreen().availableSize()
-        width, height = max(size.width(), 960), max(size.height(), 600)
-        form = round(min(340, max(296, 0.2 * width)))
-        rest = width - form
-        right = round(min(560, max(264, 0.26 * rest)))
-        room = height - _AROUND_DOCKS
-        below = round(min(420, max(212, 0.3 * room)))
-        above = room - below
-        # The decoded image is what one looks at: as wide as its column, unless too little is left for the samples.
-        picture = round(min(right + _ROUND_PICTURE, 0.6 * above))
-        self.resizeDocks([docks["run_config"], docks["latent_map"]], [form, rest], across)
-        self.resizeDocks([docks["latent_map"], docks["decoded_image"]], [rest - right, right], across)
-        self.resizeDocks([docks["bound_curves"], docks["kl_dimensions"]], [rest - right, right], across)
-        self.resizeDocks([docks["latent_map"], docks["bound_curves"]], [above, below], down)
-        self.resizeDocks([docks["decoded_image"], docks["samples"]], [picture, above - picture], down)
+        """Every panel in its first place."""
+        place_docks(self, self.docks)
 
     def _restore_layout(self) -> None:
         geometry, layout = self.settings.data("window/geometry"), self.settings.data("window/layout")
@@ -226,6 +221,16 @@ class MainWindow(QMainWindow):
             widget = widget.parentWidget()
         return widget is not None and not self.rect().intersects(widget.geometry())
 
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """A picture may be dropped anywhere in the window."""
+        if self.commands.map.can_take(event.mimeData()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """It is put on the map."""
+        self.commands.map.take(event.mimeData())
+        event.acceptProposedAction()
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """Announces the first paint, after which the slow things may begin."""
         super().paintEvent(event)
@@ -265,6 +270,7 @@ class MainWindow(QMainWindow):
             return
         self._is_closed = True
         self.settings.remember_config(self.session.config)
+        self.settings.remember_table("map/layers", self.session.map.layer_settings())
         self.settings.remember("window/geometry", self.saveGeometry())
         self.settings.remember("window/layout", self.saveState(LAYOUT_VERSION))
         self.commands.retire()
@@ -289,7 +295,8 @@ class MainWindow(QMainWindow):
 
     def _show_near(self, place: str) -> None:
         """Bring what a message is about into sight: a panel, or the form for a setting."""
-        name = place if place in self.docks else "run_config"
+        named = place.removeprefix("panel.")
+        name = named if named in self.docks else "run_config"
         self.docks[name].show()
         self.docks[name].raise_()
         row = next((row for row in self.panel("run_config").rows() if row.path == place), None)

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PySide6.QtCore import QObject, QTimer, Slot
 from PySide6.QtGui import QUndoStack
 
+from vae_explorer.gui.map_session import MapSession
 from vae_explorer.gui.session_facts import SessionFacts
 from vae_explorer.gui.session_words import CAN_TRAIN, RUNNING, Message, Progress, State
 from vae_explorer.gui.threads.mailbox import Mailbox
@@ -24,7 +24,7 @@ from vae_explorer.gui.threads.preparing import (
     PreparingThread,
 )
 from vae_explorer.gui.threads.training import RunCreated, TrainingEnded, TrainingThread
-from vae_explorer.gui.undo import EditSetting, ReplaceConfig, SetPin
+from vae_explorer.gui.undo import Arrange, EditSetting, ReplaceConfig
 from vae_explorer.runs.event_records import CheckpointWritten, RecordingFailed, RecordingRecovered
 from vae_explorer.training import events
 from vae_explorer.training.run_config import setting_at, with_value
@@ -65,6 +65,7 @@ class Session(SessionFacts):
         self._drain_timer.timeout.connect(self._drain)
         self._prepare_timer = self._single_shot(self.prepare)
         self._snapshot_timer = self._single_shot(self._ask_for_snapshot)
+        self.map = MapSession(self)
 
     def _single_shot(self, slot: Callable[[], None]) -> QTimer:
         timer = QTimer(self)
@@ -162,14 +163,6 @@ class Session(SessionFacts):
         if config != self.config:
             self.undo_stack.push(ReplaceConfig(self, config, label))
 
-    def set_pin(self, z: np.ndarray | None, merge: bool = False) -> None:
-        """Pin a latent point (D,), or none; with `merge` it continues a drag and is undone with it."""
-        fixed = None
-        if z is not None:
-            fixed = np.array(z, dtype=np.float64)
-            fixed.setflags(write=False)
-        self.undo_stack.push(SetPin(self, fixed, merge))
-
     @property
     def can_undo(self) -> bool:
         """Whether the last arrangement can be taken back now; what a run cannot follow waits for its end."""
@@ -184,7 +177,7 @@ class Session(SessionFacts):
         if not 0 <= index < self.undo_stack.count():
             return False
         command = self.undo_stack.command(index)
-        if not self.is_running or isinstance(command, SetPin):
+        if not self.is_running or isinstance(command, Arrange):
             return True
         return isinstance(command, EditSetting) and setting_at(self.config, command.path).live
 
@@ -253,7 +246,9 @@ class Session(SessionFacts):
         ended = self._training is None or not self._training.is_alive()
         self._drain()
         self._drain_timer.stop()
-        self.explorer_thread.close(max(0.05, until - time.monotonic()))
+        self.map.close()
+        for looking in (self.explorer_thread, self.survey_thread):
+            looking.close(max(0.05, until - time.monotonic()))
         return ended
 
     # --- used by the undo commands

@@ -33,8 +33,8 @@ class SessionFacts(QObject):
     Signals, all emitted by the session itself in the GUI thread:
     state_changed(State), dataset_changed(ImageDataset), config_changed(RunConfig), history_changed(),
     history_cleared(), snapshot_changed(Snapshot), validated(Validated), setting_marked(SettingChanged),
-    pin_changed(numpy (D,) or None), message_posted(Message), started(Started), progress_changed(Progress),
-    preparation_noted(str, empty when there is nothing to say), defect_reported(str, the text of a report).
+    message_posted(Message), started(Started), progress_changed(Progress), preparation_noted(str, empty when there is
+    nothing to say), defect_reported(str, the text of a report).
     """
 
     state_changed = Signal(object)
@@ -45,7 +45,6 @@ class SessionFacts(QObject):
     snapshot_changed = Signal(object)
     validated = Signal(object)
     setting_marked = Signal(object)
-    pin_changed = Signal(object)
     message_posted = Signal(object)
     started = Signal(object)
     progress_changed = Signal(object)
@@ -58,11 +57,11 @@ class SessionFacts(QObject):
         self.config: RunConfig = config if config is not None else default_config()
         self.dataset: ImageDataset | None = None
         self.snapshot: Snapshot | None = None
-        self.pin: np.ndarray | None = None
         self.device_name = ""
         self.run_directory: RunDirectory | None = None
         self.unsaved = False
         self.explorer_thread = ExplorerThread()
+        self.survey_thread = ExplorerThread()
         self.runs_folder: Path = default_parent()
         self.forget_run()
 
@@ -118,18 +117,9 @@ class SessionFacts(QObject):
             self.state = state
             self.state_changed.emit(state)
 
-    def place_pin(self, z: np.ndarray | None) -> None:
-        """Set the pin without a new undo step; one of another latent space is no pin here."""
-        if z is not None and self.snapshot is not None and z.shape != _latent_shape(self.snapshot):
-            z = None
-        self.pin = z
-        self.pin_changed.emit(z)
-
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Look at these weights from now on."""
         self.snapshot = snapshot
-        if self.pin is not None and self.pin.shape != _latent_shape(snapshot):
-            self.place_pin(None)
         self.explorer_thread.adopt(snapshot)
         self.snapshot_changed.emit(snapshot)
 
@@ -197,10 +187,3 @@ class SessionFacts(QObject):
                 "Lower the learning rate or switch gradient clipping on, then train again.",
                 near="training.learning_rate",
             )
-
-
-def _latent_shape(snapshot: Snapshot) -> tuple[int, ...]:
-    if snapshot.codes_ND is not None:
-        return tuple(snapshot.codes_ND.shape[1:])
-    dimensions = getattr(snapshot.model_config, "latent_dimensions", None)
-    return (int(dimensions),) if dimensions is not None else ()

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 import tomli_w
@@ -20,7 +21,7 @@ from vae_explorer.training.run_config import run_config_from_table, run_config_t
 if TYPE_CHECKING:
     from vae_explorer.training.run_config import RunConfig
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Counts up when docks are added or renamed; a layout of another version is not restored."""
 
 CONFIG_VARIABLE = "VAE_EXPLORER_CONFIG"
@@ -79,6 +80,17 @@ class Settings:
     def remember_config(self, config: RunConfig) -> None:
         """Keep the configuration of the form."""
         self.remember("form/config", tomli_w.dumps(run_config_to_table(config)))
+
+    def table(self, key: str) -> dict[str, Any]:
+        """A remembered table; empty if there is none or it cannot be read."""
+        try:
+            return tomllib.loads(self.text(key, ""))
+        except tomllib.TOMLDecodeError:
+            return {}
+
+    def remember_table(self, key: str, table: Mapping[str, Any]) -> None:
+        """Keep a table of plain values."""
+        self.remember(key, tomli_w.dumps(table))
 
     def remember(self, key: str, value: str | float | QByteArray) -> None:
         """Keep a choice; written to disk by `save`."""

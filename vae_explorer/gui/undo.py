@@ -1,4 +1,4 @@
-"""What a person arranges and can take back: settings, presets and the pin. Training steps are not undone.
+"""What a person arranges and can take back: settings, presets and the map. Training steps are not undone.
 
 A command changes the session's data; the widgets follow the session's signals. Nothing is asked inside a command.
 """
@@ -12,14 +12,14 @@ from PySide6.QtGui import QUndoCommand
 from vae_explorer.training.run_config import setting_at, value_of
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from vae_explorer.config import Value
+    from vae_explorer.gui.map_session import MapSession
     from vae_explorer.gui.session import Session
+    from vae_explorer.latent.arrangement import Arrangement
     from vae_explorer.training.run_config import RunConfig
 
 _EDIT_ID = 1
-_PIN_ID = 2
+_ARRANGE_ID = 2
 
 
 class EditSetting(QUndoCommand):
@@ -73,31 +73,32 @@ class ReplaceConfig(QUndoCommand):
         self._session.place_config(self._before)
 
 
-class SetPin(QUndoCommand):
-    """The pinned latent point; one drag is one step."""
+class Arrange(QUndoCommand):
+    """One change of the map's arrangement; a whole drag is one step."""
 
-    def __init__(self, session: Session, z: np.ndarray | None, merge: bool) -> None:
-        super().__init__("move pin" if z is not None else "remove pin")
-        self._session = session
-        self._before = session.pin
-        self._after = z
-        self._merge = merge
+    def __init__(self, map_session: MapSession, after: Arrangement, text: str, merge: str) -> None:
+        super().__init__(text)
+        self._map = map_session
+        self._before = map_session.arrangement
+        self._after = after
+        self._merge_key = merge
 
     def redo(self) -> None:
-        """Put the pin where it goes."""
-        self._session.place_pin(self._after)
+        """Show the new arrangement."""
+        self._map.place(self._after)
 
     def undo(self) -> None:
-        """Put it back."""
-        self._session.place_pin(self._before)
+        """Show the earlier one."""
+        self._map.place(self._before)
 
     def id(self) -> int:
         """Tells Qt which commands may be merged."""
-        return _PIN_ID
+        return _ARRANGE_ID
 
     def mergeWith(self, other: QUndoCommand) -> bool:
-        """Take over the place of the next command if it belongs to the same drag."""
-        if not isinstance(other, SetPin) or not other._merge:
+        """Take over the arrangement of the next command if it belongs to the same gesture."""
+        if not isinstance(other, Arrange) or not self._merge_key or other._merge_key != self._merge_key:
             return False
         self._after = other._after
+        self.setText(other.text())
         return True

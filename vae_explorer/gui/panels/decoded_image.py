@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QPoint, QSize, Qt, Slot
-from PySide6.QtGui import QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QFileDialog, QGridLayout, QLabel, QMenu, QSizePolicy, QWidget
+from PySide6.QtCore import QSize, Qt, Slot
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
-from vae_explorer.errors import UserError
-from vae_explorer.gui.threads.exploring import DecodedPlace
+from vae_explorer.gui.decoded_layout import decoded_layout
+from vae_explorer.gui.neighbour_search import NeighbourSearch
+from vae_explorer.gui.neighbour_words import item_title
+from vae_explorer.gui.threads.place import DecodedPlace
 from vae_explorer.gui.widgets.image_view import ImageView
 from vae_explorer.gui.widgets.map_frame import number_text
+from vae_explorer.gui.widgets.neighbour_strip import NeighbourStrip
+from vae_explorer.latent.arrangement import edit_vector
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
+    from vae_explorer.latent.arrangement import Arrangement
 
-_TAGS = {"pinned": "Pinned", "hover": "Hover", "origin": "Origin"}
 _MOST_COORDINATES = 2
+_LINE_SPACING = 3
+_IN_PLANE = 1e-3  # in latent units, as for the marks of the pins
 
 
 class DecodedImagePanel(QWidget):
-    """Paints each answer about the place looked at, the moment it comes."""
+    """Paints each answer about the place looked at, the moment it comes; beside it the nearest images, later."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -31,14 +37,11 @@ class DecodedImagePanel(QWidget):
         self._place = session.explorer_thread.place
         self._shown: DecodedPlace | None = None
         self._is_active = False
-        self.view = ImageView()
+        self.view = ImageView(self)
         self.view.setAccessibleName("Decoded image")
         self.view.set_note("Warming up…")
-        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        self.view.customContextMenuRequested.connect(self._open_menu)
         self.view.painted.connect(self._painted)
         self.tag = QLabel()
-        self.tag.setProperty("variant", "header")
         self.step = QLabel()
         self.step.setProperty("variant", "muted")
         self.step.setToolTip("The step of the weights, and how long they took to decode this picture")
@@ -47,106 +50,97 @@ class DecodedImagePanel(QWidget):
             # Texts change with every mouse move: they must never make the layout ask for another size.
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             label.setTextFormat(Qt.TextFormat.PlainText)
-        self._facts = QGridLayout()
-        self._facts.setHorizontalSpacing(12)
-        self._facts.setVerticalSpacing(3)
         self._titles = [QLabel(name) for name in self.values]
         for title, value in zip(self._titles, self.values.values(), strict=True):
             title.setProperty("variant", "muted")
             value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._layout = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
-        self._layout.setContentsMargins(12, 10, 12, 8)
-        self._layout.setSpacing(8)
-        self._layout.addWidget(self.view, 1)
-        self._layout.addLayout(self._facts)
-        self._is_wide: bool | None = None
+        self._facts = QWidget(self)
+        self._grid = QGridLayout(self._facts)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(12)
+        self._grid.setVerticalSpacing(_LINE_SPACING)
+        self.strip = NeighbourStrip(self)
+        self.neighbours = NeighbourSearch(session, self.strip, self)
         self._text_width = self.fontMetrics().horizontalAdvance("step 100,000  ·  10.0 ms")
+        self._is_wide: bool | None = None
         self._arrange(False)
         self._place.decoded.connect(self._show)
         session.snapshot_changed.connect(self._snapshot_came)
+        session.map.arranged.connect(self._follow_arrangement)
+        session.map.hovered_item_changed.connect(self._show_tag)
 
     def set_active(self, visible: bool) -> None:
-        """Hidden, nothing is decoded for it."""
+        """Hidden, nothing is decoded for it, and nothing compared."""
         self._is_active = visible
         self._place.watch("decoded_image", visible)
+        self._tell_strip()
 
     def copy_image(self) -> bool:
         """Put the picture on the clipboard, in its own size; whether there was one."""
-        if self.view.image is None:
-            return False
-        QGuiApplication.clipboard().setImage(self.view.image)
-        return True
-
-    def save_image(self) -> None:
-        """Ask for a file and write the picture there as PNG, with where it comes from in its text chunks."""
-        shown = self._shown
-        if shown is None:
-            return
-        name, _ = QFileDialog.getSaveFileName(self, "Save decoded image", "decoded.png", "PNG images (*.png)")
-        if name:
-            self.write_image(Path(name).with_suffix(".png"), shown)
-
-    def write_image(self, path: Path, place: DecodedPlace) -> None:
-        """Write one decoded place; trouble is told in the window."""
-        from vae_explorer.export.images import save_png
-
-        snapshot = self.session.snapshot
-        text = {
-            "model": "" if snapshot is None else snapshot.model_name,
-            "run": "" if snapshot is None else snapshot.run_name,
-            "step": str(place.step),
-            "kind": "decoded",
-            "z": " ".join(repr(float(value)) for value in place.z_D),
-        }
-        try:
-            save_png(path, place.picture, text)
-        except UserError as error:
-            self.session.post_error(error, near="panel.decoded_image")
+        return self.view.actions_on_picture.copy_chosen()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """A low, wide panel has its texts beside the picture."""
+        """Texts and nearest images go where they leave the picture largest."""
         super().resizeEvent(event)
-        room = event.size() - QSize(24, 18)
-        beside = min(room.width() - self._text_width - 10, room.height())
-        above = min(room.width(), room.height() - 3 * (self.fontMetrics().height() + 3) - 8)
-        self._arrange(beside > 1.1 * above)
+        line = self.fontMetrics().height() + _LINE_SPACING
+        places = decoded_layout(event.size(), line, self._text_width, self.strip)
+        self._arrange(places.is_wide)
+        self.view.setGeometry(places.view)
+        self._facts.setGeometry(places.facts)
+        if places.strip is not None:
+            self.strip.set_form(is_standing=places.is_standing, side=places.side)
+            self.strip.setGeometry(places.strip)
+        self.strip.setVisible(places.strip is not None)
+        self._tell_strip()
+        self._show_tag()
+
+    def sizeHint(self) -> QSize:
+        """Room for a picture of eight screen pixels a pixel, and the strip below."""
+        return QSize(264, 400)
+
+    def minimumSizeHint(self) -> QSize:
+        """The texts and a small picture."""
+        return QSize(160, 150)
+
+    def _tell_strip(self) -> None:
+        self.neighbours.set_active(self._is_active and not self.strip.isHidden())
 
     def _arrange(self, is_wide: bool) -> None:
         if is_wide == self._is_wide:
             return
         self._is_wide = is_wide
-        facts = self._facts
-        while facts.count():
-            facts.takeAt(0)
-        for row in range(facts.rowCount()):
-            facts.setRowStretch(row, 0)
+        grid = self._grid
+        while grid.count():
+            grid.takeAt(0)
         pairs = list(zip(self._titles, self.values.values(), strict=True))
         if is_wide:
-            self._layout.setDirection(QBoxLayout.Direction.LeftToRight)
-            facts.setRowStretch(0, 1)
-            rows = [self.tag, self.step, *(label for pair in pairs for label in pair)]
-            for row, label in enumerate(rows, start=1):
-                facts.addWidget(label, row, 1)
-            facts.setRowStretch(len(rows) + 1, 1)
-            facts.setColumnMinimumWidth(1, self._text_width)
+            for row, label in enumerate([self.tag, self.step, *(label for pair in pairs for label in pair)]):
+                grid.addWidget(label, row, 0, 1, 2)
             self.step.setAlignment(Qt.AlignmentFlag.AlignLeft)
         else:
-            self._layout.setDirection(QBoxLayout.Direction.TopToBottom)
-            facts.addWidget(self.tag, 0, 0)
-            facts.addWidget(self.step, 0, 1)
+            grid.addWidget(self.tag, 0, 0, 1, 2)
+            grid.addWidget(self.step, 0, 2)
             for row, (title, value) in enumerate(pairs, start=1):
-                facts.addWidget(title, row, 0)
-                facts.addWidget(value, row, 1)
-            facts.setColumnMinimumWidth(1, 0)
+                grid.addWidget(title, row, 0)
+                grid.addWidget(value, row, 1, 1, 2)
             self.step.setAlignment(Qt.AlignmentFlag.AlignRight)
-        facts.setColumnStretch(1, 1)
+        grid.setColumnStretch(1, 1)
 
     @Slot(object)
     def _snapshot_came(self, snapshot: object) -> None:
-        if self._is_active and getattr(snapshot, "codes_ND", None) is None:
+        if getattr(snapshot, "codes_ND", None) is None:
             self._shown = None
-            self.view.show_picture(None)
-            self.view.set_note("This model has no latent point that could be decoded here.")
+            self.neighbours.forget()
+            if self._is_active:
+                self.view.show_picture(None)
+                self.view.set_note("This model has no latent point that could be decoded here.")
+
+    @Slot(object, object)
+    def _follow_arrangement(self, before: Arrangement, after: Arrangement) -> None:
+        if (before.amounts, before.directions) != (after.amounts, after.directions):
+            self._place.edit(edit_vector(after, self.session.map.num_dimensions))
+        if before.active is not after.active:
+            self._show_tag()
 
     @Slot(object)
     def _show(self, place: object) -> None:
@@ -154,9 +148,8 @@ class DecodedImagePanel(QWidget):
             return
         self._shown = place
         # The picture first, and at once: the texts may wait for the next turn of the event loop.
-        self.view.show_picture(place.picture)
-        self.tag.setText(_TAGS.get(place.kind, place.kind))
-        self.step.setText(f"step {place.step:,}  ·  {place.decode_ms:.1f} ms")
+        self.view.show_picture(place.picture, partial(_facts, place), self._badge(place))
+        self._show_tag()
         self.values["z"].setText(point_text(place.z_D))
         is_long = len(place.z_D) > _MOST_COORDINATES
         self.values["z"].setToolTip(_coordinates(place.z_D) if is_long else "")
@@ -164,30 +157,46 @@ class DecodedImagePanel(QWidget):
         self.values["log p(z)"].setText(
             "this model has no prior" if log_prior is None else f"{number_text(log_prior, 2)} nats"
         )
+        self.neighbours.follow(place)
         self.session.want_snapshot()
+
+    def _badge(self, place: DecodedPlace) -> str:
+        view = self.session.map.view
+        if not place.is_exact:
+            return "approximate"
+        is_pin = place.kind == "pinned" and view is not None and view.num_dimensions == len(place.z_D)
+        return "off the plane" if is_pin and view is not None and not view.holds(place.z_D, _IN_PLANE) else ""
+
+    @Slot()
+    def _show_tag(self) -> None:
+        place = self._shown
+        if place is None:
+            return
+        tag = self._tag(place)
+        step, timed = f"step {place.step:,}", f"step {place.step:,}  ·  {place.decode_ms:.1f} ms"
+        metrics, room = self.tag.fontMetrics(), self._facts.width() - 12
+        if not self._is_wide and metrics.horizontalAdvance(tag) + metrics.horizontalAdvance(timed) > room:
+            timed = step
+        room -= 0 if self._is_wide else metrics.horizontalAdvance(timed)
+        self.tag.setText(metrics.elidedText(tag, Qt.TextElideMode.ElideRight, max(room, 40)))
+        self.tag.setToolTip(tag)
+        self.step.setText(timed)
+        # Which of the two gets the room is decided here, not by the layout.
+        self._grid.setColumnMinimumWidth(2, 0 if self._is_wide else metrics.horizontalAdvance(timed) + 2)
+
+    def _tag(self, place: DecodedPlace) -> str:
+        item, active = self.session.map.hovered_item, self.session.map.arrangement.active
+        if place.kind == "pinned":
+            name = "Pinned" if active is None else f"Pin {active.name}"
+            return f"{name}, edited" if place.is_edited else name
+        if place.kind == "hover":
+            return "Hover" if item is None else item_title(self.session.dataset, item)
+        return "Origin"
 
     @Slot()
     def _painted(self) -> None:
         if self._shown is not None:
             self._place.painted(self._shown)
-
-    @Slot(QPoint)
-    def _open_menu(self, position: QPoint) -> None:
-        if self._shown is None:
-            return
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction("Copy image").triggered.connect(self._copy)
-        menu.addAction("Save image…").triggered.connect(self._save)
-        menu.popup(self.view.mapToGlobal(position))
-
-    @Slot()
-    def _copy(self) -> None:
-        self.copy_image()
-
-    @Slot()
-    def _save(self) -> None:
-        self.save_image()
 
 
 def point_text(z_D: np.ndarray) -> str:
@@ -199,3 +208,8 @@ def point_text(z_D: np.ndarray) -> str:
 
 def _coordinates(z_D: np.ndarray) -> str:
     return ", ".join(number_text(float(value), 3) for value in z_D)
+
+
+def _facts(place: DecodedPlace) -> dict[str, str]:
+    z = " ".join(repr(float(value)) for value in place.z_D)
+    return {"kind": "decoded" if place.is_exact else "decoded, approximate", "step": str(place.step), "z": z}

@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QMouseEvent, QPaint
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolTip, QVBoxLayout, QWidget
 
 from vae_explorer.gui import theme
-from vae_explorer.gui.widgets.map_frame import dimension_name
+from vae_explorer.latent.views import dimension_name
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session

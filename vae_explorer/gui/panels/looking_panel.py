@@ -1,4 +1,4 @@
-"""What panels of pictures share: seen, they look through the newest snapshot a few times a second."""
+"""What panels of picture grids share: seen, they look through the newest snapshot a few times a second."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Slot
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from vae_explorer.errors import UserError
+from vae_explorer.gui.widgets.image_grid import ImageGrid
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class LookingPanel(QWidget):
-    """A panel that owns one slot of the exploring thread. Subclasses give the work and paint the answer.
+    """A grid and a caption that own one slot of the exploring thread. Subclasses give the work and paint the answer.
 
     A request is sent when a snapshot came, the panel came into sight or it needs more, never twice within
     `shortest_interval` seconds. An answer is followed by the wish for the next snapshot.
@@ -25,9 +26,21 @@ class LookingPanel(QWidget):
     slot_name = "samples"
     shortest_interval = 0.4
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, grid: ImageGrid) -> None:
         super().__init__()
         self.session = session
+        self.grid = grid
+        self.grid.set_note("Warming up…")
+        self.grid.capacity_changed.connect(self._fill)
+        self._caption = QLabel()
+        self._caption.setProperty("variant", "muted")
+        # Its text changes while training: it must never ask for another width.
+        self._caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 8, 12, 8)
+        layout.setSpacing(6)
+        layout.addWidget(self.grid, 1)
+        layout.addWidget(self._caption)
         self._is_active = False
         self._number = 0
         self._asked_at = 0.0
@@ -63,6 +76,22 @@ class LookingPanel(QWidget):
         wait = self.shortest_interval - (time.monotonic() - self._asked_at)
         self._timer.start(max(0, int(wait * 1000)))
 
+    def show_caption(self, text: str) -> None:
+        """Say what the pictures are."""
+        if text != self._caption.text():
+            self._caption.setText(text)
+
+    def show_note(self, note: str) -> None:
+        """A sentence in place of the pictures."""
+        self.grid.show_pictures()
+        self.grid.set_note(note)
+        self.show_caption("")
+
+    @Slot()
+    def _fill(self) -> None:
+        if self.grid.capacity > self.grid.num_pictures:
+            self.refresh()
+
     @Slot(object)
     def _snapshot_came(self, _snapshot: object) -> None:
         self.refresh()
@@ -92,7 +121,3 @@ class LookingPanel(QWidget):
             self.show_note(error.message)
         else:
             self.session.post("error", f"A picture could not be made: {error}.", "Choose another model or setting.")
-
-    def show_note(self, note: str) -> None:
-        """A sentence in place of the pictures."""
-        raise NotImplementedError

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout
 
+from vae_explorer.gui.neighbour_words import item_title
 from vae_explorer.gui.panels.looking_panel import LookingPanel
-from vae_explorer.gui.widgets.image_view import ImageGrid
+from vae_explorer.gui.widgets.image_grid import ImageGrid
+from vae_explorer.latent.arrangement import ItemSet
 
 if TYPE_CHECKING:
     from vae_explorer.datasets.image_dataset import ImageDataset
@@ -22,25 +24,31 @@ _MOST = 120
 UInt8 = np.ndarray[Any, np.dtype[np.uint8]]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """What the network sees of some items and what comes back; `item_ids_N` are theirs, `titles` their names."""
+
+    originals: UInt8
+    reconstructions: UInt8
+    item_ids_N: np.ndarray[Any, np.dtype[np.int64]]
+    titles: tuple[str, ...]
+    step: int
+    is_heldout: bool
+
+
 class ReconstructionsPanel(LookingPanel):
-    """Pairs of an original and its reconstruction from the posterior mean, going round the classes."""
+    """Pairs of an original and its reconstruction from the posterior mean, going round the classes.
+
+    A click on a pair selects its item, so that its posterior is on the map.
+    """
 
     slot_name = "reconstructions"
 
     def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self.grid = ImageGrid(rows_together=2)
+        super().__init__(session, ImageGrid(rows_together=2))
         self.grid.setAccessibleName("Originals above reconstructions")
-        self.grid.set_note("Warming up…")
-        self._caption = QLabel()
-        self._caption.setProperty("variant", "muted")
-        self._caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(12, 8, 12, 8)
-        layout.setSpacing(6)
-        layout.addWidget(self.grid, 1)
-        layout.addWidget(self._caption)
-        self.grid.capacity_changed.connect(self._fill)
+        self.grid.picture_clicked.connect(self._select)
+        self._pairs: Pairs | None = None
         session.dataset_changed.connect(self._snapshot_came)
 
     def work(self) -> Work | None:
@@ -49,38 +57,45 @@ class ReconstructionsPanel(LookingPanel):
         if dataset is None or snapshot is None or dataset.image_shape != snapshot.image_shape:
             return None
         self.grid.set_picture_side(max(snapshot.image_shape[1:]))
-        return partial(_pairs, dataset=dataset, num=min(self.grid.capacity, _MOST))
+        return partial(_reconstruct, dataset=dataset, num=min(self.grid.capacity, _MOST))
 
     def show_answer(self, answer: object) -> None:
         """Show the pairs and the step they are of."""
-        assert isinstance(answer, tuple)
-        originals, reconstructions, step, is_heldout = answer
-        self.grid.show_pictures(originals, reconstructions)
-        kind = "held-out images" if is_heldout else "images"
-        text = f"step {step:,}  ·  {kind} above their reconstructions"
-        if text != self._caption.text():
-            self._caption.setText(text)
+        assert isinstance(answer, Pairs)
+        self._pairs = answer
+        common = {"kind": "reconstructions", "step": str(answer.step)}
+        self.grid.show_pictures(
+            answer.originals, answer.reconstructions, common=common, describe=partial(_facts, answer)
+        )
+        kind = "held-out images" if answer.is_heldout else "images"
+        self.show_caption(f"step {answer.step:,}  ·  {kind} above their reconstructions")
 
     def show_note(self, note: str) -> None:
         """A sentence in place of the pairs."""
-        self.grid.show_pictures()
-        self.grid.set_note(note)
-        self._caption.setText("")
+        self._pairs = None
+        super().show_note(note)
 
-    @Slot()
-    def _fill(self) -> None:
-        if self.grid.capacity > self.grid.num_pictures:
-            self.refresh()
+    @Slot(int)
+    def _select(self, number: int) -> None:
+        if self._pairs is not None and number < len(self._pairs.item_ids_N):
+            self.session.map.select(ItemSet(self._pairs.item_ids_N[number : number + 1]), "pick an image")
 
 
-def _pairs(explorer: Explorer, dataset: ImageDataset, num: int) -> tuple[UInt8, UInt8, int, bool]:
+def _facts(pairs: Pairs, number: int, part: int) -> dict[str, str]:
+    kind = "reconstruction" if part else "original as the network sees it"
+    return {"kind": kind, "item": str(pairs.item_ids_N[number]), "title": pairs.titles[number]}
+
+
+def _reconstruct(explorer: Explorer, dataset: ImageDataset, num: int) -> Pairs:
     assert explorer.snapshot is not None
     is_heldout = len(dataset.heldout_index_N) > 0
     index_N = dataset.heldout_index_N if is_heldout else dataset.train_index_N
     labels_N = None if dataset.labels_N is None else dataset.labels_N[index_N].cpu().numpy()
     chosen = round_the_classes(len(index_N), labels_N, num)
-    images_BCHW = dataset.images.gather(index_N[chosen])
-    return *explorer.reconstruct(images_BCHW), explorer.snapshot.step, is_heldout
+    pairs = explorer.reconstruct(dataset.images.gather(index_N[chosen]))
+    item_ids_N = index_N[chosen].cpu().numpy().astype(np.int64)
+    titles = tuple(item_title(dataset, int(item)) for item in item_ids_N)
+    return Pairs(*pairs, item_ids_N, titles, explorer.snapshot.step, is_heldout)
 
 
 def round_the_classes(num_items: int, labels_N: np.ndarray | None, num: int) -> np.ndarray:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout
+from PySide6.QtCore import QPoint, Slot
+from PySide6.QtWidgets import QMenu
 
 from vae_explorer.gui.panels.looking_panel import LookingPanel
-from vae_explorer.gui.widgets.image_view import ImageGrid
+from vae_explorer.gui.widgets.image_grid import ImageGrid
 from vae_explorer.models.catalogue import MODELS
 
 if TYPE_CHECKING:
@@ -22,25 +23,25 @@ SEED = 0
 _MOST = 400
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """The first draws from the prior, decoded; `z_ND` is None where they are no points of R^D."""
+
+    pictures: np.ndarray[Any, np.dtype[np.uint8]]
+    z_ND: np.ndarray[Any, np.dtype[np.float64]] | None
+    step: int
+
+
 class SamplesPanel(LookingPanel):
     """As many decoded prior samples as fit; the seed is fixed and the generator their own."""
 
     slot_name = "samples"
 
     def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self.grid = ImageGrid()
+        super().__init__(session, ImageGrid())
         self.grid.setAccessibleName("Samples from the prior")
-        self.grid.set_note("Warming up…")
-        self._caption = QLabel()
-        self._caption.setProperty("variant", "muted")
-        self._caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(12, 8, 12, 8)
-        layout.setSpacing(6)
-        layout.addWidget(self.grid, 1)
-        layout.addWidget(self._caption)
-        self.grid.capacity_changed.connect(self._fill)
+        self.grid.actions_on_picture.menu_opening.connect(self._offer_pin)
+        self._samples: Samples | None = None
 
     def work(self) -> Work | None:
         """Draw and decode as many as fit."""
@@ -51,29 +52,56 @@ class SamplesPanel(LookingPanel):
             self.show_note(f"The model “{MODELS[snapshot.model_name].title}” has no prior to draw samples from.")
             return None
         self.grid.set_picture_side(max(snapshot.image_shape[1:]))
-        return partial(_samples, num=min(self.grid.capacity, _MOST))
+        return partial(_draw, num=min(self.grid.capacity, _MOST))
 
     def show_answer(self, answer: object) -> None:
         """Show the samples and the step they are of."""
-        assert isinstance(answer, tuple)
-        pictures, step = answer
-        self.grid.show_pictures(pictures)
-        text = f"step {step:,}  ·  z ~ p(z), seed {SEED}"
-        if text != self._caption.text():
-            self._caption.setText(text)
+        assert isinstance(answer, Samples)
+        self._samples = answer
+        common = {"kind": "sample", "step": str(answer.step), "seed": str(SEED)}
+        self.grid.show_pictures(answer.pictures, common=common, describe=partial(_facts, answer))
+        self.show_caption(f"step {answer.step:,}  ·  z ~ p(z), seed {SEED}")
 
     def show_note(self, note: str) -> None:
         """A sentence in place of the samples."""
-        self.grid.show_pictures()
-        self.grid.set_note(note)
-        self._caption.setText("")
+        self._samples = None
+        super().show_note(note)
 
-    @Slot()
-    def _fill(self) -> None:
-        if self.grid.capacity > self.grid.num_pictures:
-            self.refresh()
+    def pin_sample(self, number: int) -> None:
+        """Set a pin at the latent point of a sample."""
+        samples = self._samples
+        if samples is None or samples.z_ND is None or number >= len(samples.z_ND):
+            return
+        if samples.z_ND.shape[1] == self.session.map.num_dimensions:
+            self.session.map.add_pin(samples.z_ND[number])
+
+    @Slot(QMenu, QPoint)
+    def _offer_pin(self, menu: QMenu, position: QPoint) -> None:
+        cell = self.grid.cell_at(position)
+        if cell is not None and self._samples is not None and self._samples.z_ND is not None:
+            menu.addSeparator()
+            menu.addAction("Pin this sample", partial(self.pin_sample, cell[0]))
 
 
-def _samples(explorer: Explorer, num: int) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], int]:
+def _facts(samples: Samples, number: int, _part: int) -> dict[str, str]:
+    facts = {"draw": str(number)}
+    if samples.z_ND is not None:
+        facts["z"] = " ".join(repr(value) for value in samples.z_ND[number].tolist())
+    return facts
+
+
+def _draw(explorer: Explorer, num: int) -> Samples:
+    import torch
+
+    from vae_explorer.latent.explorer import MAX_SAMPLES
+
     assert explorer.snapshot is not None
-    return explorer.sample(num, SEED), explorer.snapshot.step
+    pictures = explorer.sample(num, SEED)
+    # The same block by a generator of the same seed: these are the points that were decoded.
+    generator = torch.Generator(explorer.device).manual_seed(SEED)
+    with torch.inference_mode():
+        z = explorer.network.sample_prior(MAX_SAMPLES, generator)
+    z_ND = None
+    if isinstance(z, torch.Tensor) and z.shape[1:] == (explorer.num_dimensions,):
+        z_ND = z[: len(pictures)].double().cpu().numpy()
+    return Samples(pictures, z_ND, explorer.snapshot.step)

@@ -14,19 +14,26 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtCore import QObject, Signal
+
+from vae_explorer.gui.threads.place import PlaceLookedAt
 
 if TYPE_CHECKING:
+    from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.latent.explorer import Explorer
     from vae_explorer.models.snapshot import Snapshot
 
 Work = Callable[["Explorer"], object]
 
-SLOTS = ("point", "tiles", "codes", "samples", "reconstructions")
-"""Most urgent first."""
+SLOTS = (
+    "point", "hovered", "original", "view", "selection", "own", "sliders", "attributes", "manifold", "codes",
+    "posterior", "forces", "samples", "reconstructions", "neighbours", "path", "members", "values", "stretch",
+    "aggregate", "regions", "reliability", "picture", "refine",
+)  # fmt: skip
+"""Most urgent first. A layer's slot has the layer's name."""
 
 # An overtaken answer is dropped, but under a slow decoder a long drag must still show something now and then.
 _STARVED_SECONDS = 0.1
@@ -41,7 +48,9 @@ class _Request:
 
 
 class ExplorerThread(QObject):
-    """Owns the one explorer of the window. Made, called and closed in the GUI thread.
+    """Owns one explorer. Made, called and closed in the GUI thread.
+
+    The window has two: one for looks, which follows every snapshot, and one that surveys, for what takes longer.
 
     answered(slot, number, result, stamp): emitted by the exploring thread, delivered to slots of QObjects in
     the GUI thread.
@@ -63,6 +72,7 @@ class ExplorerThread(QObject):
         self._under_way: dict[str, _Request] = {}
         self._overtaken_since: dict[str, float] = {}
         self._snapshot: Snapshot | None = None
+        self._images: tuple[ImageDataset | None] | None = None
         self._newest_stamp = 0
         self._is_closing = False
         self._busy: deque[tuple[float, float]] = deque()
@@ -88,6 +98,11 @@ class ExplorerThread(QObject):
                 self._thread.start()
             self._condition.notify()
         self.adopted.emit(snapshot)
+
+    def show_images(self, dataset: ImageDataset | None) -> None:
+        """The images whose codes the snapshots from now on hold."""
+        with self._condition:
+            self._images = (dataset,)
 
     def submit(self, slot: str, number: int, work: Work) -> None:
         """Ask for work; it replaces what waits or is under way in its slot. Numbers of a slot grow.
@@ -154,7 +169,9 @@ class ExplorerThread(QObject):
         torch.set_num_threads(1)
         explorer = self._make_explorer()
         while self._wait(explorer):
-            snapshot = self._take_snapshot()
+            images, snapshot = self._take_images(), self._take_snapshot()
+            if images is not None:
+                explorer.show_images(images[0])
             if snapshot is not None:
                 self._adopt_in(explorer, snapshot)
             self._serve_one(explorer)
@@ -168,6 +185,11 @@ class ExplorerThread(QObject):
                     return True
                 self._condition.wait()
             return False
+
+    def _take_images(self) -> tuple[ImageDataset | None] | None:
+        with self._condition:
+            images, self._images = self._images, None
+            return images
 
     def _take_snapshot(self) -> Snapshot | None:
         with self._condition:
@@ -270,137 +292,3 @@ def _make_explorer() -> Explorer:
     from vae_explorer.latent.explorer import Explorer
 
     return Explorer()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DecodedPlace:
-    """A latent point and what it decodes to.
-
-    kind: "pinned", "hover", or "origin" before anything was pointed at. picture: uint8 (H, W) or (H, W, C).
-    log_prior: log p(z) in nats, None for a model without a prior. asked_at: `time.perf_counter` of the mouse
-    or key event that asked, None when a new snapshot did. step: of the snapshot it was decoded with.
-    """
-
-    z_D: np.ndarray[Any, np.dtype[np.float64]]
-    kind: str
-    picture: np.ndarray[Any, np.dtype[np.uint8]]
-    log_prior: float | None
-    step: int
-    decode_ms: float
-    asked_at: float | None
-
-
-class PlaceLookedAt(QObject):
-    """The one place whose picture is shown: under the mouse, else the pin, else the last one under the mouse,
-    else z = 0.
-
-    GUI thread. It numbers its requests on the slot "point" and repeats the current one when a snapshot is
-    adopted. Nothing is asked for while nobody watches.
-
-    decoded(DecodedPlace): the current place has a new picture.
-    """
-
-    decoded = Signal(object)
-
-    def __init__(self, thread: ExplorerThread) -> None:
-        super().__init__(thread)
-        self._thread = thread
-        self._number = 0
-        self._oldest_wanted = 1
-        self._watchers: set[str] = set()
-        self._pin_D: np.ndarray[Any, np.dtype[np.float64]] | None = None
-        self._hover_D: np.ndarray[Any, np.dtype[np.float64]] | None = None
-        self._is_hovering = False
-        self._num_dimensions = 0
-        self.latency_ms = 0.0
-        """From the last mouse or key event on the map to its picture painted, in milliseconds."""
-        thread.answered.connect(self._show, Qt.ConnectionType.QueuedConnection)
-        thread.adopted.connect(self._follow)
-
-    def watch(self, watcher: str, is_watching: bool) -> None:
-        """Say that a panel shows the place, or no longer does."""
-        if is_watching:
-            self._watchers.add(watcher)
-            self.ask()
-        else:
-            self._watchers.discard(watcher)
-
-    def hover(self, z_D: np.ndarray[Any, np.dtype[np.float64]], asked_at: float | None = None) -> None:
-        """The mouse is over this place."""
-        self._hover_D, self._is_hovering = z_D, True
-        self.ask(asked_at)
-
-    def leave(self) -> None:
-        """The mouse has left: back to the pin, if there is one."""
-        if self._is_hovering:
-            self._is_hovering = False
-            if self._pin_D is not None:
-                self._hover_D = None
-                self._oldest_wanted = self._number + 1
-                self.ask()
-
-    def pin(self, z_D: np.ndarray[Any, np.dtype[np.float64]] | None, asked_at: float | None = None) -> None:
-        """The pin stands here now, or nowhere. Saying the same again asks for nothing."""
-        if z_D is self._pin_D or (z_D is not None and self._pin_D is not None and np.array_equal(z_D, self._pin_D)):
-            return
-        if z_D is None or self._pin_D is None:
-            self._oldest_wanted = self._number + 1
-        self._pin_D = z_D
-        # Where the pin was set, not where the mouse rests, is what the person asked to see.
-        if z_D is not None:
-            self._is_hovering, self._hover_D = False, None
-        self.ask(asked_at)
-
-    def ask(self, asked_at: float | None = None) -> None:
-        """Ask for the current place's picture."""
-        if not self._watchers or not self._num_dimensions:
-            return
-        kind, z_D = self._current()
-        if z_D.size != self._num_dimensions or not np.isfinite(z_D).all():
-            return
-        self._number += 1
-
-        def work(explorer: Explorer) -> DecodedPlace:
-            start = time.perf_counter()
-            picture = explorer.decode(z_D[None])[0]
-            decode_ms = (time.perf_counter() - start) * 1e3
-            log_prior = explorer.log_prior(z_D[None])
-            step = 0 if explorer.snapshot is None else explorer.snapshot.step
-            return DecodedPlace(
-                z_D,
-                kind,
-                picture,
-                None if log_prior is None else float(log_prior[0]),
-                step,
-                decode_ms,
-                asked_at,
-            )
-
-        self._thread.submit("point", self._number, work)
-
-    def painted(self, place: DecodedPlace) -> None:
-        """A panel has painted this answer; called at the end of the paint event."""
-        if place.asked_at is not None:
-            self.latency_ms = (time.perf_counter() - place.asked_at) * 1e3
-
-    @Slot(object)
-    def _follow(self, snapshot: Snapshot) -> None:
-        codes_ND = snapshot.codes_ND
-        num_dimensions = 0 if codes_ND is None else int(codes_ND.shape[1])
-        if num_dimensions != self._num_dimensions:
-            self._num_dimensions, self._hover_D, self._is_hovering = num_dimensions, None, False
-            self._oldest_wanted = self._number + 1
-        self.ask()
-
-    @Slot(str, int, object, int)
-    def _show(self, slot: str, number: int, result: object, stamp: int) -> None:
-        del stamp
-        if slot == "point" and number >= self._oldest_wanted and isinstance(result, DecodedPlace):
-            self.decoded.emit(result)
-
-    def _current(self) -> tuple[str, np.ndarray[Any, np.dtype[np.float64]]]:
-        if self._hover_D is not None and (self._is_hovering or self._pin_D is None):
-            return "hover", self._hover_D
-        if self._pin_D is not None:
-            return "pinned", self._pin_D
-        return "origin", np.zeros(self._num_dimensions)

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
 
 from vae_explorer.latent.map_rect import MapRect
 
 _LEAST_SCALE = 0.5
 _GREATEST_SCALE = 1e6
 _TICK_PIXELS = 90.0
-_AIR = 0.2
-_LEAST_SPREAD = 1e-4
-_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +75,6 @@ class MapFrame:
         )
 
 
-def bulk_of(xy_N2: np.ndarray[Any, np.dtype[np.floating[Any]]]) -> MapRect | None:
-    """Where most map points are: from the 1st to the 99th percentile of each axis and a fifth more on either side.
-
-    None where no point is finite; points that all lie in one place get a little room.
-    """
-    finite = xy_N2[np.isfinite(xy_N2).all(axis=1)]
-    if not len(finite):
-        return None
-    (left, bottom), (right, top) = np.quantile(finite.astype(np.float64), [0.01, 0.99], axis=0)
-    air_x, air_y = (max(_AIR * (high - low), _LEAST_SPREAD) for low, high in ((left, right), (bottom, top)))
-    return MapRect(float(left - air_x), float(bottom - air_y), float(right + air_x), float(top + air_y))
-
-
 def ticks(low: float, high: float, scale: float) -> tuple[list[float], int]:
     """Round values between low and high about 90 pixels apart, and how many decimals they need."""
     raw = _TICK_PIXELS / scale
@@ -108,8 +89,3 @@ def number_text(value: float, decimals: int) -> str:
     """A number as written on the map, with a true minus sign and no negative zero."""
     text = f"{value:.{decimals}f}"
     return text.replace("-", "\N{MINUS SIGN}") if float(text) else text.lstrip("-")
-
-
-def dimension_name(dimension: int) -> str:
-    """A latent dimension, counted from 0, as on the map's axes: z₁ is the first."""
-    return "z" + str(dimension + 1).translate(_SUBSCRIPTS)

@@ -1,81 +1,160 @@
-"""The map's legend: a swatch and a name for each class, outside the plot so that it hides no data."""
+"""How to read a layer: swatches with names, or a ramp with ticks and its unit; outside the plot, hiding no data."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtCore import QRectF, QSize, Qt, Slot
+from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from vae_explorer.gui import theme
+from vae_explorer.gui.widgets.map_ink import layer_ink, role_colour
+
+if TYPE_CHECKING:
+    from vae_explorer.latent.drawing import Legend
 
 _SWATCH = 9.0
 _GAP = 5.0
 _BETWEEN = 12.0
-_MOST_LINES = 3
+_RAMP_HEIGHT = 8.0
+_RAMP_WIDTH = 240.0
+_WRAP = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text in its box, muted or not, with a swatch of a role before it where there is one."""
+
+    box: QRectF
+    text: str
+    is_muted: bool = False
+    role: str = ""
 
 
 class MapLegend(QWidget):
-    """Swatches and names, flowing over as many lines as they need (at most three)."""
+    """A title with the unit, a ramp where there is one, and swatches flowing over as many lines as they need."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, has_title: bool = False) -> None:
         super().__init__(parent)
-        self.setAccessibleName("Legend of the classes")
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._entries: tuple[tuple[str, str], ...] = ()
+        self.setAccessibleName("Legend")
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._legend: Legend | None = None
+        self._has_title = has_title
+        self._texts: list[_Text] = []
+        self._ramp = QRectF()
         theme.notifier().changed.connect(self._repaint)
 
-    def set_classes(self, names: Sequence[str]) -> None:
-        """Show these class names in the classes' colours; none hides the legend."""
-        self._entries = tuple((name, theme.class_colour(number)) for number, name in enumerate(names))
-        self.setAccessibleDescription(", ".join(names))
-        self.setToolTip("Colours are " + ", ".join(names) if names else "")
-        self._reshape()
+    def show_legend(self, legend: Legend | None) -> None:
+        """Show how to read this; None hides the legend."""
+        if legend == self._legend:
+            return
+        self._legend = legend
+        self.setAccessibleDescription("" if legend is None else _in_words(legend))
+        self.setToolTip("" if legend is None else _in_words(legend))
+        self._lay_out()
         self.update()
 
+    @property
+    def legend(self) -> Legend | None:
+        """What is shown."""
+        return self._legend
+
     def paintEvent(self, event: QPaintEvent) -> None:
-        """All entries that fit."""
+        """The legend."""
         del event
-        painter = QPainter(self)
+        self.paint_into(QPainter(self))
+
+    def paint_into(self, painter: QPainter) -> None:
+        """Title, ramp, swatches, on any paint device."""
+        legend, colours = self._legend, theme.current()
+        if legend is None:
+            return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        line, ascent = self._line_height(), self.fontMetrics().ascent()
-        for (name, colour), (x, y) in zip(self._entries, self._places(self.width()), strict=False):
-            if y >= _MOST_LINES:
-                break
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(colour))
-            painter.drawEllipse(QRectF(x, y * line + (line - _SWATCH) / 2, _SWATCH, _SWATCH))
-            painter.setPen(QColor(theme.current().text))
-            painter.drawText(QPointF(x + _SWATCH + _GAP, y * line + (line + ascent) / 2 - 1), name)
+        if legend.ramp:
+            ink = layer_ink(colours)
+            ramp = ink.ramp_256 if legend.ramp == "sequential" else ink.diverging_256
+            painter.drawImage(self._ramp, QImage(ramp.tobytes(), 256, 1, 1024, QImage.Format.Format_RGB32))
+        for text in self._texts:
+            if text.role:
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(role_colour(text.role, colours))
+                middle = (self._metrics().height() + 2 - _SWATCH) / 2
+                swatch = QRectF(text.box.left() - _SWATCH - _GAP, text.box.top() + middle, _SWATCH, _SWATCH)
+                painter.drawEllipse(swatch)
+            painter.setPen(QColor(colours.muted if text.is_muted else colours.text))
+            painter.drawText(text.box, int(_WRAP), text.text)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """A narrow map needs more lines."""
+        """A narrow legend needs more lines."""
         super().resizeEvent(event)
-        self._reshape()
+        if event.oldSize().width() != event.size().width():
+            self._lay_out()
 
     def sizeHint(self) -> QSize:
-        """One line."""
-        return QSize(200, self._line_height() if self._entries else 0)
+        """What it needs at its width."""
+        return QSize(200, self.maximumHeight() if self._legend is not None else 0)
 
-    def _places(self, width: int) -> list[tuple[float, int]]:
-        places, x, y = [], 0.0, 0
-        for name, _ in self._entries:
-            needed = _SWATCH + _GAP + self.fontMetrics().horizontalAdvance(name)
-            if x > 0 and x + needed > width:
-                x, y = 0.0, y + 1
-            places.append((x, y))
-            x += needed + _BETWEEN
-        return places
+    def _metrics(self) -> QFontMetrics:
+        return self.fontMetrics()
 
-    def _line_height(self) -> int:
-        return self.fontMetrics().height() + 2
+    def _lay_out(self) -> None:
+        self._texts = []
+        legend = self._legend
+        if legend is None:
+            self.setFixedHeight(0)
+            return
+        width, line, top = max(self.width(), 40), self._metrics().height() + 2, 0.0
+        if legend.title and (self._has_title or legend.ramp):
+            top = self._add(_Text(QRectF(0, top, width, 0), _title(legend), is_muted=True))
+        if legend.ramp:
+            self._ramp = QRectF(0, top + 2, min(_RAMP_WIDTH, width - 2.0), _RAMP_HEIGHT)
+            top = self._add_ticks(legend, top + _RAMP_HEIGHT + 3, width, line)
+        left = 0.0
+        for role, name in legend.entries:
+            needed = _SWATCH + _GAP + self._metrics().horizontalAdvance(name) + 4
+            if left > 0 and left + needed > width:
+                left, top = 0.0, top + line
+            box = QRectF(left + _SWATCH + _GAP, top, min(needed, width - left) - _SWATCH - _GAP, 0)
+            bottom = self._add(_Text(box, name, role=role))
+            left += needed + _BETWEEN
+            if bottom > top + line + 1:
+                left, top = 0.0, bottom
+        if left > 0:
+            top += line
+        self.setFixedHeight(round(top + 1))
 
-    def _reshape(self) -> None:
-        places = self._places(max(self.width(), 1))
-        lines = min(places[-1][1] + 1, _MOST_LINES) if places else 0
-        self.setFixedHeight(lines * self._line_height())
+    def _add_ticks(self, legend: Legend, top: float, width: float, line: int) -> float:
+        """Each tick under its place on the ramp; one that finds no room goes a line down."""
+        ends: list[float] = []
+        for part, text in sorted(legend.ticks):
+            wide = self._metrics().horizontalAdvance(text) + 2.0
+            left = min(max(part * self._ramp.width() - wide / 2, 0.0), max(width - wide, 0.0))
+            row = next((row for row, end in enumerate(ends) if left > end), len(ends))
+            ends[row : row + 1] = [left + wide + 4]
+            self._texts.append(_Text(QRectF(left, top + row * line, min(wide, width), line), text))
+        return top + max(len(ends), 1) * line
+
+    def _add(self, text: _Text) -> float:
+        """Put a text where it belongs, as high as it needs; its bottom."""
+        bound = self._metrics().boundingRect(0, 0, max(round(text.box.width()), 10), 1000, int(_WRAP), text.text)
+        text.box.setHeight(bound.height() + 2)
+        self._texts.append(text)
+        return text.box.bottom()
 
     @Slot()
     def _repaint(self) -> None:
         self.update()
+
+
+def _title(legend: Legend) -> str:
+    return f"{legend.title} ({legend.unit})" if legend.unit else legend.title
+
+
+def _in_words(legend: Legend) -> str:
+    parts = [_title(legend)] if legend.title else []
+    if legend.ticks:
+        parts.append("from " + " over ".join(text for _, text in sorted(legend.ticks)))
+    parts.extend(name for _, name in legend.entries)
+    return ", ".join(parts)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPen
+from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter
 
 from vae_explorer.gui.widgets.map_frame import MapFrame, number_text, ticks
 from vae_explorer.latent.map_rect import MapRect
@@ -28,13 +27,16 @@ class PlacedPicture:
     rect: MapRect
     image: QImage
     pixels: np.ndarray[Any, np.dtype[np.uint8]]
+    is_smooth: bool = False
 
     @staticmethod
-    def of(rect: MapRect, pixels: np.ndarray[Any, np.dtype[np.uint8]], *, is_opaque: bool) -> PlacedPicture:
+    def of(
+        rect: MapRect, pixels: np.ndarray[Any, np.dtype[np.uint8]], *, is_opaque: bool, is_smooth: bool = False
+    ) -> PlacedPicture:
         """From premultiplied pixels (height, width, 4) in the byte order blue, green, red, alpha."""
         height, width = pixels.shape[:2]
         kind = QImage.Format.Format_RGB32 if is_opaque else QImage.Format.Format_ARGB32_Premultiplied
-        return PlacedPicture(rect, QImage(pixels.data, width, height, 4 * width, kind), pixels)
+        return PlacedPicture(rect, QImage(pixels.data, width, height, 4 * width, kind), pixels, is_smooth)
 
     def paint(self, painter: QPainter, frame: MapFrame, pixel_ratio: float) -> None:
         """Lay it down where it belongs: pixel on pixel at its own scale, else stretched for the moment."""
@@ -59,41 +61,9 @@ class PlacedPicture:
             (seen_left - left) * across, (seen_top - top) * down,
             (seen_right - seen_left) * across, (seen_bottom - seen_top) * down,
         )  # fmt: skip
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.is_smooth)
         painter.drawImage(QRectF(QPointF(seen_left, seen_top), QPointF(seen_right, seen_bottom)), self.image, source)
-
-
-def paint_prior(painter: QPainter, frame: MapFrame, theme: Theme, is_line: bool) -> None:
-    """Circles one, two and three sigma from the prior's mean; upright lines on a one-dimensional map."""
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-    painter.setBrush(_NO_BRUSH)
-    colour = QColor(theme.text)
-    metrics = painter.fontMetrics()
-    for sigma, alpha in ((1, 150), (2, 120), (3, 90)):
-        colour.setAlpha(alpha)
-        painter.setPen(QPen(colour, 1.0, Qt.PenStyle.DashLine))
-        left, top = frame.to_screen(0.0, 0.0)
-        radius = sigma * frame.scale
-        if not is_line and not _meets(frame, left, top, radius):
-            continue
-        if is_line:
-            for x in (left - radius, left + radius):
-                painter.drawLine(QPointF(x, 0.0), QPointF(x, frame.height))
-            label = QPointF(left + radius + 4, frame.height - 6)
-        else:
-            painter.drawEllipse(QPointF(left, top), radius, radius)
-            label = QPointF(left + 0.7071 * radius + 3, top - 0.7071 * radius - 3)
-        colour.setAlpha(190)
-        painter.setPen(colour)
-        if frame.scale > 18 and label.x() + metrics.horizontalAdvance("3σ") < frame.width:
-            painter.drawText(label, f"{sigma}σ")
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-
-
-def _meets(frame: MapFrame, left: float, top: float, radius: float) -> bool:
-    """Whether a circle passes through the plot; Qt would work out all dashes of one that does not."""
-    near_x, near_y = min(max(left, 0.0), frame.width), min(max(top, 0.0), frame.height)
-    far_x, far_y = max(left, frame.width - left), max(top, frame.height - top)
-    return math.hypot(near_x - left, near_y - top) <= radius <= math.hypot(far_x, far_y)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
 
 
 def paint_axes(painter: QPainter, frame: MapFrame, theme: Theme, labels: tuple[str, str]) -> None:
@@ -160,23 +130,3 @@ def paint_cell(painter: QPainter, frame: MapFrame, theme: Theme, cell: MapRect) 
     painter.setPen(colour)
     painter.setBrush(_NO_BRUSH)
     painter.drawRect(QRectF(round(left), round(top), round(cell.width * frame.scale), round(cell.height * frame.scale)))
-
-
-def paint_pin(painter: QPainter, frame: MapFrame, theme: Theme, pin: tuple[float, float], is_line: bool) -> None:
-    """A ring with a dot, legible on any ground: drawn in the ground's colour first, in the accent over it."""
-    left, top = frame.to_screen(*pin)
-    centre = QPointF(left, top)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-    painter.setBrush(_NO_BRUSH)
-    for colour, width in ((QColor(theme.panel), 5.0), (QColor(theme.accent), 2.2)):
-        painter.setPen(QPen(colour, width))
-        if is_line:
-            painter.drawLine(QPointF(left, 0), QPointF(left, frame.height))
-        painter.drawEllipse(centre, 8.0, 8.0)
-        for across, down in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-            painter.drawLine(centre + QPointF(across * 8, down * 8), centre + QPointF(across * 13, down * 13))
-    painter.setPen(Qt.PenStyle.NoPen)
-    for colour, radius in ((QColor(theme.panel), 3.4), (QColor(theme.accent), 2.2)):
-        painter.setBrush(colour)
-        painter.drawEllipse(centre, radius, radius)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)

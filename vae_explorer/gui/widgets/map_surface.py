@@ -1,12 +1,14 @@
-"""The map as a painted surface: two pictures laid into the plane, and what is drawn over them.
+"""The map as a painted surface: the layers' drawings laid into the plane, and what a person has put over them.
 
-The surface knows nothing of models. It is handed pictures with their place in the plane and paints them pixel
-on pixel. While the person pans or zooms, the pictures at hand are moved and stretched until better ones come.
+The surface knows nothing of models. It is handed drawings with their place in the plane and paints pictures pixel on
+pixel. While the person pans or zooms, what is at hand is moved and stretched until better drawings come.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QEasingCurve, QRect, QRectF, QSize, Qt, QVariantAnimation, Signal, Slot
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QResizeEvent
@@ -14,10 +16,16 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from vae_explorer.gui import theme
 from vae_explorer.gui.widgets import map_painting
+from vae_explorer.gui.widgets.layer_painting import PlacedDrawing
 from vae_explorer.gui.widgets.map_frame import MapFrame
+from vae_explorer.gui.widgets.map_overlay import MapOverlay, paint_overlay
 from vae_explorer.gui.widgets.map_painting import BOTTOM_GUTTER, LEFT_GUTTER, PlacedPicture
 from vae_explorer.latent.lattice import CellRange
+from vae_explorer.latent.layers import LAYERS
 from vae_explorer.latent.map_rect import MapRect
+
+if TYPE_CHECKING:
+    from vae_explorer.latent.drawing import LayerDrawing
 
 _MARGIN = 8
 _GLIDE_MS = 260
@@ -39,13 +47,12 @@ class MapSurface(QWidget):
         self.frame = MapFrame()
         self.note = ""
         self.axis_labels = ("", "")
-        self.shows_prior = False
         self.cell_level: int | None = None
         self.painted_ms = 0.0
+        self.overlay = MapOverlay()
         self._below: PlacedPicture | None = None
         self._manifold: PlacedPicture | None = None
-        self._codes: PlacedPicture | None = None
-        self._pin: tuple[float, float] | None = None
+        self._drawings: dict[str, PlacedDrawing] = {}
         self._hover: tuple[float, float] | None = None
         self._goal: MapFrame | None = None
         self._origin = self.frame
@@ -91,16 +98,28 @@ class MapSurface(QWidget):
             self._manifold = picture
         self.update(self.plot)
 
-    def set_codes(self, picture: PlacedPicture | None) -> None:
-        """Lay down the codes."""
-        self._codes = picture
+    def set_drawing(self, name: str, drawing: LayerDrawing | None, opacity: float = 1.0) -> None:
+        """Lay down a layer other than the manifold, or take it off."""
+        if drawing is None:
+            if self._drawings.pop(name, None) is None:
+                return
+        else:
+            self._drawings[name] = PlacedDrawing.of(drawing, opacity)
         self.update(self.plot)
 
-    def set_pin(self, pin: tuple[float, float] | None) -> None:
-        """Show the pin at this map point, or none."""
-        self._update_around_pin()
-        self._pin = pin
-        self._update_around_pin()
+    @Slot(str, float)
+    def set_opacity(self, name: str, opacity: float) -> None:
+        """Lay a layer down more or less strongly."""
+        if name in self._drawings:
+            self._drawings[name] = replace(self._drawings[name], opacity=opacity)
+            self.update(self.plot)
+
+    def set_overlay(self, **changes: Any) -> None:
+        """Show other pins, another path, or a gesture in progress."""
+        overlay = replace(self.overlay, **changes)
+        if overlay != self.overlay:
+            self.overlay = overlay
+            self.update(self.plot)
 
     def set_note(self, note: str) -> None:
         """A sentence in place of the map; empty when there is a map."""
@@ -131,27 +150,32 @@ class MapSurface(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """All layers, clipped to what needs it."""
         start = time.perf_counter()
-        colours = theme.current()
         painter = QPainter(self)
+        painter.fillRect(event.rect(), QColor(theme.current().panel))
+        self.paint_picture(painter, self.devicePixelRatioF())
+        painter.end()
+        self.painted_ms = (time.perf_counter() - start) * 1e3
+
+    def paint_picture(self, painter: QPainter, pixel_ratio: float) -> None:
+        """Everything but the ground, on any paint device with so many pixels a logical one."""
+        colours = theme.current()
         plot = self.plot
-        painter.fillRect(event.rect(), QColor(colours.panel))
+        painter.save()
         painter.translate(plot.topLeft())
         if self.note:
             painter.setPen(QColor(colours.muted))
             box = QRectF(0, 0, plot.width(), plot.height()).adjusted(24, 24, -24, -24)
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.note)
         else:
-            self._paint_map(painter, colours)
+            self._paint_map(painter, colours, pixel_ratio)
         if self.hasFocus():
             painter.setPen(QPen(QColor(colours.accent), 1.0))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(QRect(-1, -1, plot.width() + 1, plot.height() + 1))
-        painter.end()
-        self.painted_ms = (time.perf_counter() - start) * 1e3
+        painter.restore()
 
-    def _paint_map(self, painter: QPainter, colours: theme.Theme) -> None:
+    def _paint_map(self, painter: QPainter, colours: theme.Theme, ratio: float) -> None:
         frame = self.frame
-        ratio = self.devicePixelRatioF()
         is_line = not self.axis_labels[1]
         small = painter.font()
         small.setPointSizeF(max(small.pointSizeF() - 1.0, 7.0))
@@ -160,15 +184,14 @@ class MapSurface(QWidget):
         painter.setClipRect(QRectF(0, 0, frame.width, frame.height), Qt.ClipOperation.IntersectClip)
         if self._below is not None and not self._manifold_covers():
             self._below.paint(painter, frame, ratio)
-        for picture in (self._manifold, self._codes):
-            if picture is not None:
-                picture.paint(painter, frame, ratio)
-        if self.shows_prior:
-            map_painting.paint_prior(painter, frame, colours, is_line)
+        if self._manifold is not None:
+            self._manifold.paint(painter, frame, ratio)
+        for name in LAYERS.names():
+            if name in self._drawings:
+                self._drawings[name].paint(painter, frame, ratio, colours)
         if self._hover is not None and (cell := self._cell_at(self._hover)) is not None:
             map_painting.paint_cell(painter, frame, colours, cell)
-        if self._pin is not None:
-            map_painting.paint_pin(painter, frame, colours, self._pin, is_line)
+        paint_overlay(painter, frame, colours, self.overlay, is_line)
         painter.restore()
         map_painting.paint_axes(painter, frame, colours, self.axis_labels)
         if self._hover is not None:
@@ -219,15 +242,6 @@ class MapSurface(QWidget):
             left, top = self.frame.to_screen(cell.left, cell.top)
             side = round(cell.width * self.frame.scale) + 4
             self.update(round(plot.left() + left) - 2, round(plot.top() + top) - 2, side, side)
-
-    def _update_around_pin(self) -> None:
-        if self._pin is not None:
-            plot = self.plot
-            left, top = self.frame.to_screen(*self._pin)
-            if self.axis_labels[1]:
-                self.update(round(plot.left() + left) - 18, round(plot.top() + top) - 18, 36, 36)
-            else:
-                self.update(round(plot.left() + left) - 18, plot.top(), 36, plot.height())
 
     @Slot(object)
     def _glide_on(self, part: object) -> None:

@@ -1,153 +1,141 @@
-"""The row above the map: which layers are seen and how strongly, which dimensions span the plane, and Fit."""
+"""The row above the map: what a drag does, which view, which layers, and Fit."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSizePolicy,
-    QSlider,
-    QWidget,
-)
+from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtGui import QAction, QActionGroup
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QSizePolicy, QToolButton, QWidget
 
 from vae_explorer.gui import theme
+from vae_explorer.gui.icons import icon
+from vae_explorer.latent.layers import LAYERS
+from vae_explorer.latent.view_catalogue import VIEWS, views_for
 
+if TYPE_CHECKING:
+    from vae_explorer.gui.session import Session
 
-class LayerSwitch(QWidget):
-    """A check box and an opacity slider for one layer.
-
-    changed(): the layer was switched or its opacity moved.
-    """
-
-    changed = Signal()
-
-    def __init__(self, title: str, help_text: str, opacity: float) -> None:
-        super().__init__()
-        self._box = QCheckBox(title)
-        self._box.setChecked(True)
-        self._box.setToolTip(help_text)
-        self._slider = QSlider(Qt.Orientation.Horizontal)
-        self._slider.setRange(10, 100)
-        self._slider.setValue(round(opacity * 100))
-        self._slider.setFixedWidth(64)
-        self._slider.setToolTip(f"Opacity of the layer “{title.lower()}”")
-        self._slider.setAccessibleName(f"Opacity of the layer {title.lower()}")
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
-        layout.addWidget(self._box)
-        layout.addWidget(self._slider)
-        self._box.toggled.connect(self._switched)
-        self._slider.valueChanged.connect(self._moved)
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether the layer is seen."""
-        return self._box.isChecked()
-
-    @property
-    def opacity(self) -> float:
-        """From 0.1 to 1."""
-        return self._slider.value() / 100
-
-    def show_layer(self, is_shown: bool) -> None:
-        """Switch the layer."""
-        self._box.setChecked(is_shown)
-
-    @Slot(bool)
-    def _switched(self, is_shown: bool) -> None:
-        self._slider.setEnabled(is_shown)
-        self.changed.emit()
-
-    @Slot(int)
-    def _moved(self, _value: int) -> None:
-        self.changed.emit()
+TOOLS = (
+    ("point", "Pin places (P)", "pin"),
+    ("lasso", "Select by lasso (L); Shift adds, Ctrl takes away", "lasso"),
+    ("rectangle", "Select by rectangle (R); Shift adds, Ctrl takes away", "rectangle"),
+)
 
 
 class MapToolbar(QWidget):
     """The controls of the map.
 
-    manifold_changed(), codes_changed(): a layer's switch or opacity; dimensions_chosen(i, j) from 0; fit_clicked().
+    tool_chosen(tool); view_chosen(name of a kind of view); fit_clicked(). Layers are changed on `session.map` itself.
     """
 
-    manifold_changed = Signal()
-    codes_changed = Signal()
-    dimensions_chosen = Signal(int, int)
+    tool_chosen = Signal(str)
+    view_chosen = Signal(str)
     fit_clicked = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__()
-        self.manifold = LayerSwitch(
-            "Decoded manifold", "What the decoder makes of each place, drawn where it stands", 0.55
-        )
-        self.codes = LayerSwitch("Codes", "The posterior means of all images", 0.8)
-        self._axes = (QComboBox(), QComboBox())
-        self._dimensions = QWidget()
-        axes = QHBoxLayout(self._dimensions)
-        axes.setContentsMargins(0, 0, 0, 0)
-        axes.setSpacing(4)
-        for name, box in zip(("x", "y"), self._axes, strict=True):
-            label = QLabel(name)
-            label.setProperty("variant", "muted")
-            box.setAccessibleName(f"Latent dimension along {name}")
-            box.setToolTip(f"The latent dimension along {name}")
-            axes.addWidget(label)
-            axes.addWidget(box)
-            box.activated.connect(self._choose)
-        self._dimensions.hide()
-        self.fit = QPushButton("Fit")
-        self.fit.setToolTip("Show all codes and follow them while they move (F)")
-        self.fit.setCheckable(True)
-        self.fit.setChecked(True)
-        self.fit.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self._session = session
+        self._map = session.map
+        self._tools: dict[str, QToolButton] = {}
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 6, 12, 6)
-        layout.setSpacing(14)
-        layout.addWidget(self.manifold)
-        layout.addWidget(self.codes)
+        layout.setSpacing(4)
+        for name, help_text, _ in TOOLS:
+            button = self._button("", help_text)
+            button.setCheckable(True)
+            button.setChecked(name == "point")
+            button.setIconSize(QSize(16, 16))
+            button.clicked.connect(lambda _checked=False, tool=name: self.tool_chosen.emit(tool))
+            self._tools[name] = button
+            layout.addWidget(button)
+        layout.addSpacing(8)
+        self.view_button = self._button("View", "Which plane of the latent space the map shows")
+        self._view_menu = QMenu(self.view_button)
+        self._view_menu.aboutToShow.connect(self._fill_views)
+        self.view_button.setMenu(self._view_menu)
+        self.layers_button = self._button("Layers", "What is drawn on the map; all of it in the panel “Layers”")
+        self._layers_menu = QMenu(self.layers_button)
+        self._layers_menu.setToolTipsVisible(True)
+        self.layer_actions = {record.name: self._layer_action(record.name) for record in reversed(tuple(LAYERS))}
+        self.layers_button.setMenu(self._layers_menu)
+        self.fit = self._button("Fit", "Show all codes and follow them while they move (F)")
+        self.fit.setCheckable(True)
+        self.fit.setChecked(True)
+        for button in (self.view_button, self.layers_button):
+            button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+            layout.addWidget(button)
         layout.addStretch(1)
-        layout.addWidget(self._dimensions)
         layout.addWidget(self.fit)
-        self.manifold.changed.connect(self.manifold_changed)
-        self.codes.changed.connect(self.codes_changed)
         self.fit.clicked.connect(self._fit)
+        self._map.view_changed.connect(self._show_view)
+        self._map.layer_changed.connect(self._show_layer)
         theme.notifier().changed.connect(self._recolour)
         self._recolour(theme.current())
 
-    def set_dimensions(self, names: Sequence[str], i: int, j: int) -> None:
-        """Offer these latent dimensions with i and j chosen; two or fewer need no choice."""
-        for box, chosen in zip(self._axes, (i, j), strict=True):
-            if [box.itemText(row) for row in range(box.count())] != list(names):
-                box.clear()
-                box.addItems(list(names))
-            box.setCurrentIndex(min(chosen, len(names) - 1))
-        self._dimensions.setVisible(len(names) > 2)
+    def _button(self, text: str, help_text: str) -> QToolButton:
+        button = QToolButton()
+        button.setText(text)
+        button.setToolTip(help_text)
+        button.setAccessibleName(text or help_text)
+        button.setAutoRaise(False)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        return button
+
+    def _layer_action(self, name: str) -> QAction:
+        record = LAYERS[name]
+        action = self._layers_menu.addAction(record.title)
+        action.setCheckable(True)
+        action.setToolTip(record.summary)
+        action.setChecked(self._map.layers[name].is_shown)
+        action.toggled.connect(lambda is_shown: self._map.set_layer(name, is_shown=is_shown))
+        return action
 
     def show_following(self, is_following: bool) -> None:
         """Whether the map keeps all codes in sight by itself."""
         self.fit.setChecked(is_following)
 
-    @Slot(int)
-    def _choose(self, _row: int) -> None:
-        i, j = (box.currentIndex() for box in self._axes)
-        if i == j:
-            # One dimension twice spans no plane: the other axis takes the one that is now free.
-            j_box = self._axes[1] if self.sender() is self._axes[0] else self._axes[0]
-            j_box.setCurrentIndex((i + 1) % j_box.count())
-            i, j = (box.currentIndex() for box in self._axes)
-        self.dimensions_chosen.emit(i, j)
+    @Slot(str)
+    def show_tool(self, tool: str) -> None:
+        """Which tool a drag uses now."""
+        for name, button in self._tools.items():
+            button.setChecked(name == tool)
+
+    @Slot(object)
+    def _show_view(self, _view: object) -> None:
+        choice = self._map.arrangement.view
+        self.view_button.setVisible(choice is not None)
+        if choice is not None:
+            self.view_button.setText(f"View: {VIEWS[choice.name].title}")
+
+    @Slot()
+    def _fill_views(self) -> None:
+        """The views this latent space has; what needs more than a name is made in the panel “View”."""
+        self._view_menu.clear()
+        dataset, choice = self._session.dataset, self._map.arrangement.view
+        group = QActionGroup(self._view_menu)
+        for record in views_for(self._map.num_dimensions, dataset is not None and dataset.labels_N is not None):
+            action = self._view_menu.addAction(record.title)
+            action.setToolTip(record.summary)
+            action.setCheckable(True)
+            action.setChecked(choice is not None and choice.name == record.name)
+            group.addAction(action)
+            action.triggered.connect(lambda _checked=False, name=record.name: self.view_chosen.emit(name))
+
+    @Slot(str)
+    def _show_layer(self, name: str) -> None:
+        self.layer_actions[name].setChecked(self._map.layers[name].is_shown)
 
     @Slot(object)
     def _recolour(self, colours: theme.Theme) -> None:
-        self.fit.setStyleSheet(
-            f"QPushButton:checked {{ background: {colours.selection}; border-color: {colours.accent}; }}"
-            f"QPushButton:checked:focus {{ border-color: {colours.text}; }}"
+        for name, _, picture in TOOLS:
+            self._tools[name].setIcon(icon(picture, colours.text, colours.faint))
+        self.setStyleSheet(
+            f"QToolButton {{ padding: 3px 8px; border: 1px solid transparent; border-radius: 5px; }}"
+            f"QToolButton:hover {{ background: {colours.hover}; }}"
+            f"QToolButton:checked {{ background: {colours.selection}; border-color: {colours.accent}; }}"
+            f"QToolButton:focus {{ border-color: {colours.text}; }}"
         )
 
     @Slot()

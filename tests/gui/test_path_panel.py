@@ -1,0 +1,603 @@
+"""The path between pins, on the real window with tiny images."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QWheelEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QFileDialog, QMenu
+from pytestqt.qtbot import QtBot
+
+from tests.gui.conftest import WAIT_MS
+from tests.tiny_runs import tiny_config
+from vae_explorer.export.movies import MOVIE_KINDS
+from vae_explorer.gui import path_search
+from vae_explorer.gui.dialogs.save_path import SavePathDialog
+from vae_explorer.gui.panels.path import PathPanel, length_details, length_text
+from vae_explorer.gui.session import Session, State
+from vae_explorer.gui.widgets.filmstrip import Filmstrip
+from vae_explorer.gui.widgets.filmstrip_painting import near_words
+from vae_explorer.latent.arrangement import Frame
+from vae_explorer.latent.path_bending import bent
+from vae_explorer.latent.path_catalogue import PATHS, Bend, PathChoice
+from vae_explorer.models.building import build_model
+
+if TYPE_CHECKING:
+    from vae_explorer.gui.main_window import MainWindow
+    from vae_explorer.latent.paths import PathResult
+
+A, B, C = np.array([-1.0, 0.3]), np.array([1.2, -0.8]), np.array([0.4, 1.5])
+
+
+@dataclass
+class Stage:
+    window: MainWindow
+    qtbot: QtBot
+
+    @property
+    def session(self) -> Session:
+        return self.window.session
+
+    @property
+    def panel(self) -> PathPanel:
+        panel = self.window.panel("path")
+        assert isinstance(panel, PathPanel)
+        return panel
+
+    @property
+    def strip(self) -> Filmstrip:
+        return self.panel.strip
+
+    @property
+    def result(self) -> PathResult:
+        assert self.panel.result is not None
+        return self.panel.result
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        self.qtbot.waitUntil(condition, timeout=WAIT_MS)
+
+    def pin(self, *points: np.ndarray) -> None:
+        for z_D in points:
+            self.session.map.add_pin(z_D)
+        if len(self.session.map.arrangement.pins) > 1:
+            self.rest()
+
+    def rest(self) -> None:
+        """Until the path shown is that of the pins and the weights now."""
+        search = self.panel._search
+        self.wait(lambda: search.found is not None and search._answered == search._question())
+
+    def choose(self, **changes: object) -> None:
+        self.session.map.set_path(dataclasses.replace(self.session.map.arrangement.path, **changes))  # type: ignore[arg-type]
+        self.rest()
+
+
+@pytest.fixture
+def stage(window: MainWindow, qtbot: QtBot) -> Stage:
+    window.docks["path"].raise_()
+    qtbot.waitUntil(lambda: window.docks["path"].is_seen, timeout=WAIT_MS)
+    return Stage(window, qtbot)
+
+
+def direct(session: Session, z_ND: np.ndarray) -> np.ndarray:
+    snapshot = session.snapshot
+    assert snapshot is not None
+    model = build_model(snapshot.model_name, snapshot.model_config, snapshot.image_shape, snapshot.num_classes)
+    model.load_state_dict(dict(snapshot.weights))
+    model.eval()
+    with torch.no_grad():
+        mean_NCHW = model.decode(torch.tensor(z_ND, dtype=torch.float32)).mean_BCHW
+    return (mean_NCHW[:, 0].numpy() * 255).round()
+
+
+def test_the_strip_goes_from_pin_to_pin_and_its_pictures_are_decoded_directly(stage: Stage) -> None:
+    assert stage.strip.num_frames == 0
+    assert "Shift+click" in stage.strip.note
+    stage.pin(A, B)
+    result = stage.result
+    assert stage.strip.num_frames == stage.session.map.arrangement.path.num_frames == 11
+    assert result.z_FD[0] == pytest.approx(A)
+    assert result.z_FD[-1] == pytest.approx(B)
+    assert np.abs(direct(stage.session, result.z_FD) - result.pictures_F).max() <= 1
+    for frame in (0, 5, 10):
+        image = stage.strip.frame_image(frame)
+        assert image is not None
+        assert image.width() == image.height() == 8
+        assert image.pixelColor(3, 4).red() == result.pictures_F[frame, 4, 3]
+    assert stage.strip.image_at(stage.strip.frame_rect(7).center().toPoint()) == stage.strip.frame_image(7)
+
+
+def test_a_third_pin_lengthens_the_path_and_removing_pins_ends_it(stage: Stage) -> None:
+    stage.pin(A, B, C)
+    assert stage.result.z_FD[-1] == pytest.approx(C)
+    assert np.linalg.norm(stage.result.curve_PD - B, axis=1).min() < 1e-9
+    seen: list[object] = []
+    stage.panel.path_changed.connect(seen.append)
+    stage.session.map.remove_pin(2)
+    stage.rest()
+    assert stage.result.z_FD[-1] == pytest.approx(B)
+    stage.session.map.remove_pin(1)
+    assert stage.panel.result is None
+    assert stage.strip.num_frames == 0
+    assert seen[-1] is None
+    assert stage.panel.frame == -1
+    stage.session.undo_stack.undo()
+    stage.rest()
+    assert stage.result.z_FD[-1] == pytest.approx(B)
+
+
+@pytest.mark.parametrize("kind", PATHS.names())
+def test_another_kind_has_another_middle_and_undo_brings_the_first_back(stage: Stage, kind: str) -> None:
+    stage.pin(A, C)
+    middle_D = stage.result.z_FD[5]
+    box = stage.panel.controls.kind
+    box.setCurrentIndex(box.findData(kind))
+    box.activated.emit(box.currentIndex())
+    stage.rest()
+    assert stage.session.map.arrangement.path.kind == kind
+    assert stage.result.z_FD[[0, -1]] == pytest.approx(np.stack([A, C]))
+    if kind == "straight":
+        assert stage.session.undo_stack.count() == 2
+        return
+    assert not np.allclose(stage.result.z_FD[5], middle_D, atol=1e-4)
+    stage.session.undo_stack.undo()
+    assert box.currentData() == "straight"
+    stage.rest()
+    assert stage.result.z_FD[5] == pytest.approx(middle_D)
+
+
+def test_frames_and_speed_are_chosen_and_a_held_spin_box_is_one_step(stage: Stage) -> None:
+    stage.pin(A, B)
+    steps = stage.session.undo_stack.count()
+    for num_frames in (12, 13, 14):
+        stage.panel.controls.num_frames.setValue(num_frames)
+    assert stage.session.undo_stack.count() == steps + 1
+    stage.rest()
+    assert stage.strip.num_frames == 14
+    box = stage.panel.controls.speed
+    box.setCurrentIndex(box.findData("visual"))
+    box.activated.emit(box.currentIndex())
+    stage.rest()
+    steps_F = np.diff(stage.result.visual_length_F)
+    assert steps_F == pytest.approx(np.full(13, steps_F.mean()), rel=0.02)
+    stage.session.undo_stack.undo()
+    stage.session.undo_stack.undo()
+    stage.rest()
+    assert stage.panel.controls.num_frames.value() == stage.strip.num_frames == 11
+
+
+def test_click_and_keys_choose_a_frame_and_its_picture_is_the_decoded_one(stage: Stage) -> None:
+    stage.pin(A, B)
+    seen: list[int] = []
+    stage.panel.frame_changed.connect(seen.append)
+    decoded = stage.window.panel("decoded_image")
+    QTest.mouseClick(stage.strip, Qt.MouseButton.LeftButton, pos=stage.strip.frame_rect(4).center().toPoint())
+    stage.wait(lambda: np.array_equal(decoded._shown.z_D, stage.result.z_FD[4]))
+    QTest.keyClick(stage.strip, Qt.Key.Key_Right)
+    QTest.keyClick(stage.strip, Qt.Key.Key_Home)
+    QTest.keyClick(stage.strip, Qt.Key.Key_Left)
+    QTest.keyClick(stage.strip, Qt.Key.Key_End)
+    QTest.keyClick(stage.strip, Qt.Key.Key_Left)
+    assert seen == [4, 5, 0, 10, 9]
+    stage.wait(lambda: np.array_equal(decoded._shown.z_D, stage.result.z_FD[9]))
+    assert "Frame 10 of 11" in stage.panel.text.text()
+    assert "Frame 10 of 11" in stage.strip.accessibleDescription()
+
+
+def test_a_frame_can_be_copied_and_saved(
+    stage: Stage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.pin(A, B)
+    position = stage.strip.frame_rect(6).center().toPoint()
+    event = QContextMenuEvent(QContextMenuEvent.Reason.Mouse, position, stage.strip.mapToGlobal(position))
+    QApplication.sendEvent(stage.strip, event)
+    menu = stage.strip.findChild(QMenu)
+    assert menu is not None
+    copy, save = menu.actions()
+    copy.trigger()
+    assert QGuiApplication.clipboard().image() == stage.strip.frame_image(6)
+    menu.close()
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "frame"), ""))
+    with qtbot.waitSignal(stage.panel._writing.written, timeout=WAIT_MS):
+        save.trigger()
+    with Image.open(tmp_path / "frame.png") as picture:
+        assert np.array_equal(np.asarray(picture), stage.result.pictures_F[6])
+        assert [float(value) for value in picture.text["z"].split()] == stage.result.z_FD[6].tolist()
+        assert picture.text["kind"] == "path straight"
+    stage.strip.set_current(2)
+    QTest.keyClick(stage.strip, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert QGuiApplication.clipboard().image() == stage.strip.frame_image(2)
+
+
+def test_hovering_a_frame_shows_it_and_leaving_returns_to_the_pin(stage: Stage) -> None:
+    stage.pin(A, B)
+    decoded = stage.window.panel("decoded_image")
+    QTest.mouseMove(stage.strip, stage.strip.frame_rect(2).center().toPoint())
+    QTest.mouseMove(stage.strip, stage.strip.frame_rect(3).center().toPoint())
+    stage.wait(lambda: np.array_equal(decoded._shown.z_D, stage.result.z_FD[3]))
+    QApplication.sendEvent(stage.strip, QEvent(QEvent.Type.Leave))
+    stage.wait(lambda: decoded._shown.kind == "pinned")
+    assert decoded._shown.z_D == pytest.approx(B)
+
+
+def test_playing_goes_there_and_back_and_space_holds_it(stage: Stage) -> None:
+    stage.pin(A, B)
+    stage.choose(num_frames=4)
+    stage.panel.controls.rate.setValue(30)
+    seen: list[int] = []
+    stage.panel.frame_changed.connect(seen.append)
+    stage.panel.play()
+    assert stage.panel.controls.play_button.text() == "Pause"
+    stage.wait(lambda: len(seen) >= 9)
+    assert seen[:9] == [1, 2, 3, 2, 1, 0, 1, 2, 3]
+    decoded = stage.window.panel("decoded_image")
+    QTest.keyClick(stage.strip, Qt.Key.Key_Space)
+    assert not stage.panel.is_playing
+    assert stage.panel.controls.play_button.text() == "Play"
+    stage.wait(lambda: np.array_equal(decoded._shown.z_D, stage.result.z_FD[stage.panel.frame]))
+
+
+def test_a_bend_draws_the_path_along_and_is_one_step_to_undo(stage: Stage) -> None:
+    stage.pin(A, B)
+    straight_D = stage.result.z_FD[5]
+    steps = stage.session.undo_stack.count()
+    assert not stage.panel.straighten_button.isEnabled()
+    gesture = stage.session.map.new_gesture()
+    for height in (0.5, 1.0, 1.5):
+        stage.panel.bend(0.5, np.array([0.1, height]), gesture)
+    assert stage.session.undo_stack.count() == steps + 1
+    assert stage.session.map.arrangement.path.bends == (Bend(0, (0.1, 1.5)),)
+    stage.rest()
+    assert np.linalg.norm(stage.result.curve_PD - [0.1, 1.5], axis=1).min() < 1e-9
+    assert np.linalg.norm(stage.result.z_FD[5] - straight_D) > 0.5
+    assert "longer than straight" in stage.panel.text.text()
+    QTest.mouseClick(stage.panel.straighten_button, Qt.MouseButton.LeftButton)
+    stage.rest()
+    assert stage.result.z_FD[5] == pytest.approx(straight_D)
+    stage.session.undo_stack.undo()
+    stage.session.undo_stack.undo()
+    assert stage.session.map.arrangement.path.bends == ()
+
+
+def polyline(ends_KD: np.ndarray, bends: tuple[Bend, ...] = ()) -> np.ndarray:
+    """Straight lines through pins and bends in order, each of 40 points, whatever its length."""
+    corners = [ends_KD[0]]
+    for segment, end_D in enumerate(ends_KD[1:]):
+        corners += [np.array(bend.z) for bend in bends if bend.segment == segment]
+        corners.append(end_D)
+    parts = [np.linspace(a, b, 41)[1:] for a, b in itertools.pairwise(corners)]
+    return np.concatenate([ends_KD[:1], *parts])
+
+
+def test_bends_keep_the_order_of_the_curve_and_a_near_one_moves() -> None:
+    ends_KD = np.array([[0.0, 0.0], [4.0, 0.0], [8.0, 0.0]])
+    bends, number = bent((), ends_KD, polyline(ends_KD), 0.75, np.array([6.0, 0.1]))
+    assert (bends, number) == ((Bend(1, (6.0, 0.1)),), 0)
+    bends, number = bent(bends, ends_KD, polyline(ends_KD, bends), 0.2, np.array([2.0, 0.1]))
+    assert (bends[0], number) == (Bend(0, (2.0, 0.1)), 0)
+    bends, number = bent(bends, ends_KD, polyline(ends_KD, bends), 0.9, np.array([7.0, 0.1]))
+    assert [bend.segment for bend in bends] == [0, 1, 1]
+    assert number == 2
+    bends, number = bent(bends, ends_KD, polyline(ends_KD, bends), 0.61, np.array([6.0, 0.3]))
+    assert number == 1
+    assert bends[1] == Bend(1, (6.0, 0.3))
+    bends, number = bent(bends, ends_KD, polyline(ends_KD, bends), 0.0, np.array([9.0, 9.0]), taken=2)
+    assert (bends[2], number) == (Bend(1, (9.0, 9.0)), 2)
+
+
+@given(positions=st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_bends_drawn_from_anywhere_are_always_in_order(positions: list[float]) -> None:
+    ends_KD = np.array([[0.0, 0.0], [3.0, 1.0], [3.0, 1.0], [5.0, -2.0]])
+    bends: tuple[Bend, ...] = ()
+    for position in positions:
+        bends, number = bent(bends, ends_KD, polyline(ends_KD, bends), position, np.array([5 * position, 0.5]))
+        assert bends[number].z == (5 * position, 0.5)
+    assert all(a.segment <= b.segment for a, b in itertools.pairwise(bends))
+    assert all(0 <= bend.segment <= 2 for bend in bends)
+
+
+def test_a_drag_of_the_curve_on_the_map_bends_it(stage: Stage) -> None:
+    stage.pin(A, B)
+    canvas = stage.window.panel("latent_map").canvas
+    stage.session.map.set_frame(Frame(0.0, 0.0, 60.0))
+    stage.wait(lambda: len(canvas.overlay.curve) > 2 and not canvas.is_gliding)
+
+    def pixel(x: float, y: float) -> QPoint:
+        return (QPointF(*canvas.frame.to_screen(x, y)) + QPointF(canvas.plot.topLeft())).toPoint()
+
+    middle = canvas.overlay.curve[len(canvas.overlay.curve) // 3]
+    aim = (middle[0] + 0.4, middle[1] + 0.5)
+    steps = stage.session.undo_stack.count()
+    QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=pixel(*middle))
+    for share in (0.2, 0.5, 0.8, 1.0):
+        QTest.mouseMove(canvas, pixel(middle[0] + share * 0.4, middle[1] + share * 0.5))
+        QApplication.processEvents()
+    QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=pixel(*aim))
+    bends = stage.session.map.arrangement.path.bends
+    assert len(bends) == 1
+    assert bends[0].z == pytest.approx(aim, abs=0.05)
+    assert stage.session.undo_stack.count() == steps + 1
+    stage.rest()
+    assert np.linalg.norm(stage.result.curve_PD - bends[0].z, axis=1).min() < 1e-9
+
+
+def test_hidden_it_asks_for_nothing_unless_the_map_wants_the_curve(stage: Stage) -> None:
+    window, session = stage.window, stage.session
+    window.docks["bound_curves"].raise_()
+    stage.wait(lambda: not window.docks["path"].is_seen)
+    asked: list[str] = []
+    explore = session.map.explore
+    session.map.explore = lambda slot, *rest: (asked.append(slot), explore(slot, *rest))  # type: ignore[assignment, func-returns-value, method-assign]
+    for watcher in tuple(stage.panel._search._watchers):
+        stage.panel.watch(watcher, False)
+    session.map.add_pin(A)
+    session.map.add_pin(B)
+    assert not stage.panel._search._timer.isActive()
+    assert "path" not in asked
+    stage.panel.watch("a test", True)
+    stage.rest()
+    assert "path" in asked
+    stage.panel.watch("a test", False)
+    assert not session.map._survey.is_open("path")
+    session.map.move_pin(1, C)
+    assert stage.panel.result is None
+    assert not stage.panel._search._timer.isActive()
+
+
+def test_it_follows_training_at_most_every_two_seconds(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(path_search, "TRAINING_INTERVAL_SECONDS", 0.4)
+    stage.pin(A, B)
+    asked: list[float] = []
+    search = stage.panel._search
+    seen: list[object] = []
+    stage.panel.path_changed.connect(seen.append)
+    search.changed.connect(lambda: asked.append(search._asked_at))
+    stage.panel.controls.rate.setValue(30)
+    stage.panel.play()
+    stage.window.commands.actions["action.train"].trigger()
+    stage.wait(lambda: stage.session.state is State.TRAINING)
+    asked.clear()
+    stage.wait(lambda: len(asked) >= 4)
+    assert stage.panel.is_playing
+    assert all(result is not None for result in seen)
+    moments = sorted(set(asked))[1:]
+    assert all(b - a >= 0.39 for a, b in itertools.pairwise(moments))
+    stage.session.stop()
+    stage.wait(lambda: stage.session.state is State.FINISHED)
+    stage.rest()
+    assert np.abs(direct(stage.session, stage.result.z_FD) - stage.result.pictures_F).max() <= 1
+
+
+def test_a_pin_that_goes_while_the_path_is_looked_for_leaves_no_trace(stage: Stage) -> None:
+    session = stage.session
+    session.map.set_path(PathChoice("geodesic", "visual", 60))
+    session.map.add_pin(A)
+    session.map.add_pin(B)
+    stage.wait(lambda: session.map._survey.is_open("path"))
+    session.map.remove_pin(0)
+    assert not session.map._survey.is_open("path")
+    assert stage.panel.result is None
+    stage.pin(C)
+    assert stage.result.z_FD[[0, -1]] == pytest.approx(np.stack([B, C]))
+
+
+def test_a_drag_shows_the_path_of_where_it_ends(stage: Stage) -> None:
+    stage.pin(A, B)
+    gesture = stage.session.map.new_gesture()
+    for share in np.linspace(0, 1, 20):
+        stage.session.map.move_pin(1, B + share * (C - B), gesture)
+        QApplication.processEvents()
+    stage.rest()
+    assert stage.result.z_FD[-1] == pytest.approx(C)
+
+
+def test_a_model_of_other_dimensions_has_no_path_of_the_old_pins(stage: Stage) -> None:
+    stage.pin(A, B)
+    stage.panel.play()
+    stage.session.place_config(tiny_config(epochs=100_000, latents=3))
+    stage.wait(lambda: stage.session.map.num_dimensions == 3)
+    assert stage.panel.result is None
+    assert not stage.panel.is_playing
+    stage.pin(np.array([0.0, 1.0, 0.0]), np.array([1.0, 0.0, 0.5]))
+    assert stage.result.z_FD.shape == (11, 3)
+    for kind in PATHS.names():
+        stage.choose(kind=kind)
+        assert stage.result.z_FD.shape == (11, 3)
+
+
+def test_trouble_is_told_in_the_strip(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vae_explorer.errors import UserError
+    from vae_explorer.latent import paths
+
+    def refuse(*_: object) -> None:
+        raise UserError("There is no way from here.", "Move a pin.")
+
+    monkeypatch.setattr(paths, "path", refuse)
+    stage.session.map.add_pin(A)
+    stage.session.map.add_pin(B)
+    stage.wait(lambda: "no way" in stage.strip.note)
+    assert "Move a pin." in stage.strip.note
+    assert not stage.panel.controls.save_button.isEnabled()
+    monkeypatch.undo()
+    stage.session.map.move_pin(0, C)
+    stage.rest()
+    assert stage.strip.num_frames == 11
+
+
+def test_a_long_strip_scrolls_by_the_wheel_and_follows_the_current_frame(stage: Stage) -> None:
+    stage.pin(A, B)
+    stage.choose(num_frames=60)
+    strip = stage.strip
+    assert strip.frame_rect(59).left() > strip.width()
+    event = QWheelEvent(
+        QPointF(30, 30), strip.mapToGlobal(QPointF(30, 30)), QPoint(), QPoint(0, -1_000_000),
+        Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(strip, event)
+    assert strip.frame_rect(59).right() <= strip.width()
+    QTest.keyClick(strip, Qt.Key.Key_Home)
+    assert strip.frame_rect(0).left() >= 0
+    QTest.keyClick(strip, Qt.Key.Key_End)
+    assert strip.frame_rect(59).right() <= strip.width()
+
+
+def test_numbers_of_codes_and_lengths_are_told_with_their_units(stage: Stage) -> None:
+    stage.pin(A, np.array([40.0, 40.0]))
+    near_F = stage.result.num_near_F
+    assert near_F is not None
+    assert near_F[-1] == 0
+    assert stage.strip.frame_text(10) == "Frame 11 of 11 · codes near: none"
+    assert stage.strip.frame_text(0) == f"Frame 1 of 11 · codes near: {near_F[0] or 'none'}"
+    texts = {
+        0.1234: "length saved 12 % against the straight line",
+        0.004: "length saved 0.4 % against the straight line",
+        0.001: "as long as the straight line",
+        -0.5: "50 % longer than straight",
+        float("nan"): "length unknown",
+    }
+    for saved, text in texts.items():
+        assert length_text(dataclasses.replace(stage.result, saved=saved)) == text
+    assert "pixel values from 0 to 1" in length_details(stage.result)
+    assert "latent units" in length_details(stage.result)
+
+
+def test_words_below_the_frames_fit_below_the_frames() -> None:
+    near_F = np.array([0, 1, 1200])
+    assert near_words(near_F, len, 11) == ["none", "1 code", "1,200 codes"]
+    assert near_words(near_F, len, 10) == ["none", "1", "1,200"]
+    assert near_words(near_F, len, 4) == ["0", "1", "1,200"]
+
+
+# --- saving
+
+
+@pytest.fixture
+def dialog(stage: Stage) -> SavePathDialog:
+    stage.pin(A, B)
+    stage.choose(num_frames=5)
+    stage.panel.save()
+    dialog = stage.panel._dialog
+    assert dialog is not None
+    return dialog
+
+
+def choose_format(dialog: SavePathDialog, kind: str) -> None:
+    dialog.kind.setCurrentIndex(dialog.kind.findData(kind))
+
+
+@pytest.mark.parametrize("kind", MOVIE_KINDS.names())
+def test_every_format_is_written_and_can_be_read(
+    dialog: SavePathDialog, stage: Stage, qtbot: QtBot, tmp_path: Path, kind: str
+) -> None:
+    needs = MOVIE_KINDS[kind].needs
+    if needs and importlib.util.find_spec(needs) is None:
+        pytest.skip(f"the package {needs} is not installed")
+    choose_format(dialog, kind)
+    dialog.scale.setValue(2)
+    dialog.rate.setValue(10)
+    with qtbot.waitSignal(dialog._writing.written, timeout=WAIT_MS):
+        dialog.save(tmp_path / "path")
+    path = tmp_path / f"path{MOVIE_KINDS[kind].suffix}"
+    assert str(path) in dialog.message.text()
+    frames_F = stage.result.pictures_F
+    if kind == "mp4":
+        import av
+
+        with av.open(path) as container:
+            pictures = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+        assert len(pictures) == 9
+        assert pictures[0].shape == (16, 16)
+        return
+    with Image.open(path) as picture:
+        assert picture.size == dialog.file_size
+        first = np.asarray(picture.convert("L"))
+        if kind == "strip":
+            assert first.shape == (8 * 2 + 4, 5 * 18 + 2)
+            first = first[2:18, 2:18]
+        else:
+            assert picture.n_frames == 8
+            assert picture.info["duration"] == 100
+        assert np.array_equal(first[::2, ::2], frames_F[0])
+        if kind in {"strip", "apng"}:
+            picture.seek(0)
+            assert picture.text["kind"] == "path straight"
+            assert picture.text["step"] == str(stage.session.snapshot.step)  # type: ignore[union-attr]
+
+
+def test_the_preview_tells_the_size_and_plays_what_will_be_saved(dialog: SavePathDialog, qtbot: QtBot) -> None:
+    choose_format(dialog, "gif")
+    dialog.scale.setValue(3)
+    dialog.rate.setValue(50)
+    assert "24 × 24 pixels" in dialog.facts.text()
+    assert "8 frames, 0.2 s" in dialog.facts.text()
+    dialog.there_and_back.setChecked(False)
+    assert "5 frames, 0.1 s" in dialog.facts.text()
+    shown: list[int] = []
+    original = dialog.preview.show_pixels
+    dialog.preview.show_pixels = lambda pixels: (shown.append(dialog._at), original(pixels))  # type: ignore[assignment, func-returns-value, method-assign]
+    qtbot.waitUntil(lambda: len(shown) >= 6, timeout=WAIT_MS)
+    assert set(shown) == set(range(5))
+    choose_format(dialog, "strip")
+    dialog.spacing.setValue(1)
+    assert f"{5 * 25 + 1} × 26 pixels" in dialog.facts.text()
+    assert dialog.preview.image().width() == 5 * 25 + 1
+    del dialog.preview.show_pixels
+
+
+def test_the_folder_and_the_format_are_remembered(
+    dialog: SavePathDialog, stage: Stage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose_format(dialog, "webp")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "walk"), ""))
+    with qtbot.waitSignal(dialog._writing.written, timeout=WAIT_MS):
+        qtbot.mouseClick(dialog.save_button, Qt.MouseButton.LeftButton)
+    assert (tmp_path / "walk.webp").is_file()
+    dialog.close()
+    assert stage.panel._dialog is None
+    stage.panel.save()
+    second = stage.panel._dialog
+    assert second is not None
+    assert second.kind_name == "webp"
+    assert second._start_folder() == tmp_path
+
+
+def test_what_cannot_be_saved_is_told_and_the_dialog_stays(
+    dialog: SavePathDialog, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose_format(dialog, "apng")
+    with qtbot.waitSignal(dialog._writing.failed, timeout=WAIT_MS):
+        dialog.save(tmp_path / "missing" / "path.png")
+    assert "does not exist" in dialog.message.text()
+    assert dialog.save_button.isEnabled()
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "av" else find(name, *rest))
+    choose_format(dialog, "mp4")
+    assert 'pip install "vae-explorer[video]"' in dialog.message.text()
+    assert not dialog.save_button.isEnabled()
+    choose_format(dialog, "gif")
+    assert dialog.message.text() == ""
+    assert dialog.save_button.isEnabled()
+
+
+def test_without_a_path_saving_says_how_to_get_one(stage: Stage) -> None:
+    told: list[str] = []
+    stage.session.message_posted.connect(lambda message: told.append(f"{message.text} {message.hint}"))
+    stage.panel.save()
+    stage.panel.play()
+    assert stage.panel._dialog is None
+    assert not stage.panel.is_playing
+    assert "Set two or more pins" in told[0]

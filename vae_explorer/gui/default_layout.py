@@ -1,0 +1,63 @@
+"""The first places of the panels: the form at the left, the map in the middle, pictures at the right, curves below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QMainWindow
+
+    from vae_explorer.gui.panel_dock import PanelDock
+
+TABS = {
+    "run_config": ("layers", "view", "groups"),
+    "samples": ("reconstructions",),
+    "bound_curves": ("path", "own_picture"),
+}
+"""Panels that share a place, behind the one that is seen first."""
+
+_AROUND_DOCKS = 102  # menu bar, toolbar and status bar
+_ROUND_PICTURE = 150  # what the panel of the decoded image needs in height more than in width
+
+
+def place_docks(window: QMainWindow, docks: Mapping[str, PanelDock]) -> None:
+    """Put every panel back where it is at the first start."""
+    for dock in docks.values():
+        dock.setFloating(False)
+        window.removeDockWidget(dock)
+    across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
+    window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, docks["run_config"])
+    window.splitDockWidget(docks["run_config"], docks["latent_map"], across)
+    window.splitDockWidget(docks["latent_map"], docks["bound_curves"], down)
+    window.splitDockWidget(docks["latent_map"], docks["decoded_image"], across)
+    window.splitDockWidget(docks["decoded_image"], docks["samples"], down)
+    window.splitDockWidget(docks["bound_curves"], docks["kl_dimensions"], across)
+    for first, others in TABS.items():
+        for name in others:
+            window.tabifyDockWidget(docks[first], docks[name])
+    for dock in docks.values():
+        dock.show()
+    for first in TABS:
+        docks[first].raise_()
+    size = window.size()
+    if window.isMaximized() and not window.isVisible():
+        # What it will be, not what it was made with.
+        size = QGuiApplication.primaryScreen().availableSize()
+    width, height = max(size.width(), 960), max(size.height(), 600)
+    form = round(min(340, max(296, 0.2 * width)))
+    rest = width - form
+    right = round(min(560, max(264, 0.26 * rest)))
+    room = height - _AROUND_DOCKS
+    below = round(min(420, max(212, 0.3 * room)))
+    above = room - below
+    # The decoded image is what one looks at: as wide as its column, unless too little is left for the samples.
+    picture = round(min(right + _ROUND_PICTURE, 0.6 * above))
+    window.resizeDocks([docks["run_config"], docks["latent_map"]], [form, rest], across)
+    window.resizeDocks([docks["latent_map"], docks["decoded_image"]], [rest - right, right], across)
+    window.resizeDocks([docks["bound_curves"], docks["kl_dimensions"]], [rest - right, right], across)
+    window.resizeDocks([docks["latent_map"], docks["bound_curves"]], [above, below], down)
+    window.resizeDocks([docks["decoded_image"], docks["samples"]], [picture, above - picture], down)

@@ -1,0 +1,175 @@
+"""The map as a picture to keep: every layer that is shown, drawn anew at the wanted scale, with its legend below.
+
+Drawn on the second exploring thread, composed in the GUI thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QPoint, QRect, QSize
+from PySide6.QtGui import QColor, QImage, QImageWriter, QPainter
+from PySide6.QtSvg import QSvgGenerator
+
+from vae_explorer.errors import UserError
+from vae_explorer.gui import theme
+from vae_explorer.gui.widgets.map_frame import MapFrame
+from vae_explorer.gui.widgets.map_ink import layer_ink
+from vae_explorer.gui.widgets.map_legend import MapLegend
+from vae_explorer.gui.widgets.map_overlay import MapOverlay
+from vae_explorer.gui.widgets.map_painting import PlacedPicture
+from vae_explorer.gui.widgets.map_surface import MapSurface
+from vae_explorer.latent.drawing import LayerDrawing
+from vae_explorer.latent.layers import LAYERS, LayerRecord, LayerRequest
+
+if TYPE_CHECKING:
+    from vae_explorer.gui.map_session import MapSession
+    from vae_explorer.gui.widgets.map_canvas import MapCanvas
+    from vae_explorer.latent.explorer import Explorer
+
+MOST_PIXELS = 64_000_000
+_MARGIN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class MapPicture:
+    """The drawings of all layers at one scale, and what they are drawn for."""
+
+    drawings: tuple[tuple[LayerRecord, LayerDrawing], ...]
+    size: QSize
+    frame: MapFrame
+    scale: float
+    axis_labels: tuple[str, str]
+    overlay: MapOverlay
+    opacities: Mapping[str, float]
+
+
+def ask_for_picture(
+    map_session: MapSession,
+    canvas: MapCanvas,
+    scale: float,
+    on_answer: Callable[[MapPicture], None],
+    on_failure: Callable[[Exception], None],
+) -> None:
+    """Have the map drawn at so many pixels a logical one.
+
+    Raises UserError where that is too large, or where there is no map.
+    """
+    view = map_session.view
+    if view is None or canvas.note:
+        raise UserError("There is no map to save yet.", "Wait until the codes are on it.")
+    frame = canvas.frame
+    if frame.width * frame.height * scale * scale > MOST_PIXELS:
+        raise UserError("A map of this scale is too large.", f"Choose at most {MOST_PIXELS // 1_000_000} megapixels.")
+    requests = []
+    for record in LAYERS:
+        state = map_session.layers[record.name]
+        if state.is_shown:
+            ink = layer_ink(theme.current(), state.opacity if record.bakes_opacity else 1.0)
+            width, height = round(frame.width * scale), round(frame.height * scale)
+            request = LayerRequest(
+                view, frame.rect, width, height, scale, ink, state.opacity, state.options, map_session.focus()
+            )  # fmt: skip
+            requests.append((record, request))
+    opacities = {
+        record.name: 1.0 if record.bakes_opacity else map_session.layers[record.name].opacity for record in LAYERS
+    }
+    size, labels, overlay = canvas.size(), canvas.axis_labels, canvas.overlay
+
+    def show(drawings: tuple[tuple[LayerRecord, LayerDrawing], ...]) -> None:
+        on_answer(MapPicture(drawings, size, frame, scale, labels, overlay, opacities))
+
+    map_session.explore("picture", partial(_drawn, requests=tuple(requests)), show, on_failure)
+
+
+def _drawn(explorer: Explorer, requests: tuple[tuple[LayerRecord, LayerRequest], ...]) -> Iterator[object]:
+    drawings = []
+    for record, request in requests:
+        last = None
+        try:
+            for drawing in record.draw(explorer, request):
+                last = drawing or last
+                yield None
+        except UserError:
+            continue  # a layer that this model does not have is not on the screen either
+        if last is not None:
+            drawings.append((record, last))
+    yield tuple(drawings)
+
+
+def png_of(picture: MapPicture, text: dict[str, str], *, has_legend: bool) -> bytes:
+    """The picture as PNG with these text chunks."""
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    writer = QImageWriter(buffer, QByteArray(b"png"))
+    for key, value in text.items():
+        writer.setText(key, value)
+    writer.write(image_of(picture, has_legend=has_legend))
+    return bytes(buffer.data().data())
+
+
+def image_of(picture: MapPicture, *, has_legend: bool) -> QImage:
+    """The picture as an image."""
+    surface, legends, size = _composed(picture, has_legend)
+    image = QImage(size * picture.scale, QImage.Format.Format_RGB32)
+    image.setDevicePixelRatio(picture.scale)
+    image.fill(QColor(theme.current().panel))
+    painter = QPainter(image)
+    _paint(painter, surface, legends, picture.scale)
+    painter.end()
+    return image
+
+
+def svg_of(picture: MapPicture, title: str, *, has_legend: bool) -> bytes:
+    """The picture as SVG: lines and words as such, codes and cells as embedded images."""
+    surface, legends, size = _composed(picture, has_legend)
+    buffer = QBuffer()
+    generator = QSvgGenerator(QSvgGenerator.SvgVersion.Svg11)
+    generator.setOutputDevice(buffer)
+    generator.setSize(size)
+    generator.setViewBox(QRect(QPoint(0, 0), size))
+    generator.setTitle(title)
+    painter = QPainter(generator)
+    painter.fillRect(QRect(QPoint(0, 0), size), QColor(theme.current().panel))
+    _paint(painter, surface, legends, picture.scale)
+    painter.end()
+    return bytes(buffer.data().data())
+
+
+def _composed(picture: MapPicture, has_legend: bool) -> tuple[MapSurface, list[MapLegend], QSize]:
+    surface = MapSurface()
+    surface.resize(picture.size)
+    surface.axis_labels = picture.axis_labels
+    surface.frame = picture.frame
+    surface.overlay = picture.overlay
+    legends: list[MapLegend] = []
+    height = picture.size.height()
+    for record, drawing in picture.drawings:
+        if record.name == "manifold":
+            raster = drawing.rasters[0]
+            surface.set_manifold(PlacedPicture.of(raster.rect, raster.pixels, is_opaque=drawing.is_whole))
+        else:
+            surface.set_drawing(record.name, drawing, picture.opacities[record.name])
+        if has_legend and drawing.legend is not None:
+            legend = MapLegend(has_title=True)
+            legend.resize(picture.size.width() - 2 * _MARGIN, 20)
+            legend.show_legend(drawing.legend)
+            legend.resize(legend.width(), legend.maximumHeight())
+            legends.append(legend)
+            height += legend.height() + 4
+    return surface, legends, QSize(picture.size.width(), height + (_MARGIN if legends else 0))
+
+
+def _paint(painter: QPainter, surface: MapSurface, legends: list[MapLegend], scale: float) -> None:
+    painter.setFont(surface.font())
+    surface.paint_picture(painter, scale)
+    top = surface.height()
+    for legend in legends:
+        painter.save()
+        painter.translate(_MARGIN, top)
+        legend.paint_into(painter)
+        painter.restore()
+        top += legend.height() + 4

@@ -1,0 +1,389 @@
+"""What the map is looking at: the arrangement with its undo steps, the current view, layers, hover, given pictures.
+
+Panels read it, call it and listen to it; the widgets follow its signals. Nothing here paints. GUI thread only.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal, Slot
+
+from vae_explorer.config import from_table, to_table
+from vae_explorer.errors import UserError
+from vae_explorer.gui.threads.asking import Asking
+from vae_explorer.gui.undo import Arrange
+from vae_explorer.latent.arrangement import Arrangement, Direction, Frame, Group, ItemSet, Pin
+from vae_explorer.latent.layers import LAYERS, Focus, GivenPosterior
+from vae_explorer.latent.view_catalogue import VIEWS, FitData, ViewChoice, build_view
+
+if TYPE_CHECKING:
+    from vae_explorer.gui.session import Session
+    from vae_explorer.gui.threads.exploring import Work
+    from vae_explorer.latent.explorer import Explorer
+    from vae_explorer.latent.path_catalogue import PathChoice
+    from vae_explorer.latent.views import View
+    from vae_explorer.models.snapshot import Snapshot
+
+_SURVEY_LAYERS = {record.name for record in LAYERS if record.is_survey}
+SURVEY_SLOTS = frozenset({"path", "members", "values", "neighbours", "picture", "refine"} | _SURVEY_LAYERS)
+"""What takes longer than a look: asked of the second exploring thread, so that map and click never wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerState:
+    """How a layer is shown: its eye, its opacity (0.1 to 1) and its options."""
+
+    is_shown: bool
+    opacity: float
+    options: Any
+
+
+class MapSession(QObject):
+    """What a person can do to the map; `session.map`.
+
+    Signals: arranged(before, after), two Arrangements; view_changed(View or None), also when a fitted plane was fitted
+    again; hovered_item_changed(int or None); given_changed(); layer_changed(name): its eye or options, or opacity
+    where that needs another drawing; layer_faded(name, opacity): where it does not;
+    layer_drawn(name, LayerDrawing or None where it was taken off); layer_told(name, str): why it cannot be drawn.
+    """
+
+    arranged = Signal(object, object)
+    view_changed = Signal(object)
+    hovered_item_changed = Signal(object)
+    given_changed = Signal()
+    layer_changed = Signal(str)
+    layer_faded = Signal(str, float)
+    layer_drawn = Signal(str, object)
+    layer_told = Signal(str, str)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        self.arrangement = Arrangement()
+        self.view: View | None = None
+        self.num_dimensions = 0
+        self.hovered_item: int | None = None
+        self.given: tuple[GivenPosterior, ...] = ()
+        self.layers = {
+            record.name: LayerState(record.is_shown, record.opacity, record.options_type()) for record in LAYERS
+        }
+        self._gestures = itertools.count(1)
+        self._has_chosen_view = False
+        self._mask: tuple[ItemSet, np.ndarray] | None = None
+        self._built_view: tuple[ViewChoice, View | None] | None = None
+        self._fast = Asking(session.explorer_thread)
+        self._survey = Asking(session.survey_thread)
+        session.snapshot_changed.connect(self._follow)
+        session.dataset_changed.connect(self._take_images)
+        session.validated.connect(self._prefer_dimensions)
+        session.config_changed.connect(self._follow_beta)
+
+    # --- arranging: each call is one step to undo
+
+    def arrange(self, text: str, merge: str = "", **changes: Any) -> None:
+        """Change fields of the arrangement as one undo step; the same `merge` key as the last step's joins them.
+
+        `text` completes "Undo …", such as "move pin A".
+        """
+        after = replace(self.arrangement, **changes)
+        if after != self.arrangement:
+            self._session.undo_stack.push(Arrange(self, after, text, merge))
+
+    def new_gesture(self) -> str:
+        """A merge key of its own, for one drag or one held key."""
+        return f"gesture {next(self._gestures)}"
+
+    def set_pins(self, pins: tuple[Pin, ...], active: int, text: str, merge: str = "") -> None:
+        """Other pins; bends of a path that has other segments now go."""
+        path = self.arrangement.path
+        if len(pins) != len(self.arrangement.pins):
+            path = replace(path, bends=())
+        self.arrange(text, merge, pins=pins, active_pin=active, path=path)
+
+    def add_pin(self, z_D: np.ndarray, merge: str = "") -> str:
+        """One more pin, active from now on; its name."""
+        after = self.arrangement.with_pin(z_D)
+        name = after.pins[-1].name
+        self.arrange(f"set pin {name}", merge, pins=after.pins, active_pin=after.active_pin)
+        return name
+
+    def move_pin(self, index: int, z_D: np.ndarray, merge: str = "") -> None:
+        """Pin `index` stands elsewhere, and is active."""
+        after = self.arrangement.with_moved_pin(index, z_D)
+        self.arrange(f"move pin {after.pins[index].name}", merge, pins=after.pins, active_pin=index)
+
+    def place_active_pin(self, z_D: np.ndarray, merge: str = "") -> None:
+        """The active pin stands here; the first pin where there is none."""
+        if self.arrangement.active is None:
+            self.add_pin(z_D, merge)
+        else:
+            self.move_pin(self.arrangement.active_pin, z_D, merge)
+
+    def activate_pin(self, index: int, merge: str = "") -> None:
+        """Keys and sliders move this pin."""
+        self.arrange(f"choose pin {self.arrangement.pins[index].name}", merge, active_pin=index)
+
+    def remove_pin(self, index: int) -> None:
+        """One pin less."""
+        after = self.arrangement.without_pin(index)
+        name = self.arrangement.pins[index].name
+        self.arrange(f"remove pin {name}", pins=after.pins, active_pin=after.active_pin, path=after.path)
+
+    def clear_pins(self) -> None:
+        """No pins, and no path."""
+        if self.arrangement.pins:
+            self.set_pins((), -1, "remove pins")
+
+    def active_pin_z(self) -> np.ndarray | None:
+        """The active pin's latent point, read-only, or None."""
+        active = self.arrangement.active
+        return None if active is None else active.z_D
+
+    def select(self, items: ItemSet | None, text: str = "select") -> None:
+        """These items are selected; None or no items is no selection."""
+        self.arrange(text, selection=items if items is not None and len(items) else None)
+
+    def choose_view(self, choice: ViewChoice, text: str = "change view", merge: str = "") -> None:
+        """Another view. Raises UserError where it cannot be made of what is there."""
+        self._built_view = (choice, self._built(choice))
+        self._has_chosen_view = True
+        self.arrange(text, merge, view=choice, frame=None if self._changes_plane(choice) else self.arrangement.frame)
+
+    def set_path(self, path: PathChoice, text: str = "change path", merge: str = "") -> None:
+        """Another kind, speed, number of frames or bend of the path between the pins."""
+        self.arrange(text, merge, path=path)
+
+    def add_group(self, name: str, items: ItemSet) -> None:
+        """A named set of items; a group of that name is replaced."""
+        others = tuple(group for group in self.arrangement.groups if group.name != name)
+        colour = next(number for number in itertools.count() if all(group.colour != number for group in others))
+        self.arrange(f"make group {name}", groups=(*others, Group(name, items, colour)))
+
+    def add_direction(self, direction: Direction) -> None:
+        """An attribute direction; one of that name is replaced."""
+        others = tuple(known for known in self.arrangement.directions if known.name != direction.name)
+        self.arrange(f"make direction {direction.name}", directions=(*others, direction))
+
+    def set_frame(self, frame: Frame | None, merge: str = "") -> None:
+        """The person panned, zoomed or centred; None follows the codes."""
+        self.arrange("move the map" if frame is not None else "fit the map", merge, frame=frame)
+
+    # --- used by the undo command
+
+    def place(self, arrangement: Arrangement) -> None:
+        """Show an arrangement without a new step; what belongs to another latent space is left out."""
+        points = [len(pin.z) for pin in arrangement.pins] + [len(known.vector) for known in arrangement.directions]
+        if any(size != self.num_dimensions for size in points):
+            arrangement = arrangement.without_latents()
+        before, self.arrangement = self.arrangement, arrangement
+        if arrangement.view != before.view:
+            self._show_choice()
+        self.arranged.emit(before, arrangement)
+
+    # --- what is not undone
+
+    def hover_item(self, item: int | None) -> None:
+        """The code of this item is under the mouse."""
+        if item != self.hovered_item:
+            self.hovered_item = item
+            self.hovered_item_changed.emit(item)
+
+    def set_given(self, given: tuple[GivenPosterior, ...]) -> None:
+        """Posteriors of pictures that are no items of the data set."""
+        self.given = given
+        self.given_changed.emit()
+
+    def set_layer(self, name: str, **changes: Any) -> None:
+        """Change `is_shown`, `opacity` or `options` of a layer."""
+        before = self.layers[name]
+        state = replace(before, **changes)
+        if state == before:
+            return
+        self.layers[name] = state
+        if replace(before, opacity=state.opacity) == state and not LAYERS[name].bakes_opacity:
+            self.layer_faded.emit(name, state.opacity)
+        else:
+            self.layer_changed.emit(name)
+
+    def focus(self) -> Focus:
+        """What layers are told of where the person's attention is."""
+        selection, dataset = self.arrangement.selection, self._session.dataset
+        mask, items = None, ()
+        if selection is not None and dataset is not None:
+            if self._mask is None or self._mask[0] is not selection:
+                self._mask = (selection, selection.mask(dataset.images.num_images))
+            mask = self._mask[1]
+            items = tuple(selection.ids[:24].tolist()) if len(selection) <= 24 else ()
+        pins = self.arrangement.pins
+        pinned_ND = np.array([pin.z for pin in pins]) if pins else None
+        beta = float(getattr(self._session.config.model, "beta", 1.0))
+        return Focus(self.hovered_item, items, self.given, pinned_ND, mask, beta)
+
+    def layer_settings(self) -> dict[str, dict[str, Any]]:
+        """How the layers are shown, as a table to remember."""
+        return {
+            name: {"is_shown": state.is_shown, "opacity": state.opacity, "options": to_table(state.options)}
+            for name, state in self.layers.items()
+        }
+
+    def restore_layers(self, table: Mapping[str, Any]) -> None:
+        """Show layers as they were remembered; what is not understood stays as it is."""
+        for name, kept in table.items():
+            if name not in self.layers or not isinstance(kept, dict):
+                continue
+            state, record = self.layers[name], LAYERS[name]
+            try:
+                options: Any = from_table(record.options_type, kept.get("options", {}), name, "the remembered layers")
+                opacity = min(max(float(kept.get("opacity", state.opacity)), 0.1), 1.0)
+            except (UserError, TypeError, ValueError):
+                continue
+            self.set_layer(name, is_shown=bool(kept.get("is_shown", state.is_shown)), opacity=opacity, options=options)
+
+    # --- asking
+
+    def explore(
+        self,
+        slot: str,
+        work: Work,
+        on_answer: Callable[[Any], None],
+        on_failure: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """Have work done with the newest weights; only the newest question of a slot is answered.
+
+        `work(explorer)` runs on an exploring thread, may be a generator, and returns immutable numpy or frozen records;
+        both callbacks run in the GUI thread.
+        """
+        if slot not in SURVEY_SLOTS:
+            self._fast.ask(slot, work, on_answer, on_failure)
+            return
+        snapshot = self._session.snapshot
+        if snapshot is not None:
+            self._session.survey_thread.adopt(snapshot)
+        self._survey.ask(slot, work, on_answer, on_failure)
+
+    def withdraw(self, slot: str) -> None:
+        """The answer on this slot is no longer wanted."""
+        (self._survey if slot in SURVEY_SLOTS else self._fast).withdraw(slot)
+
+    def close(self) -> None:
+        """No answer is delivered any more."""
+        self._fast.close()
+        self._survey.close()
+
+    # --- following the session
+
+    @Slot(object)
+    def _follow(self, snapshot: Snapshot) -> None:
+        codes_ND = snapshot.codes_ND
+        num_dimensions = 0 if codes_ND is None else int(codes_ND.shape[1])
+        if num_dimensions != self.num_dimensions:
+            self.num_dimensions = num_dimensions
+            self.given, self.hovered_item, self.view = (), None, None
+            self._has_chosen_view = False
+            before = self.arrangement
+            choice = _first_choice(num_dimensions)
+            self.arrangement = replace(before.without_latents(), view=choice)
+            self._show_choice()
+            self.arranged.emit(before, self.arrangement)
+            return
+        choice = self.arrangement.view
+        if choice is not None and VIEWS[choice.name].is_fitted and not choice.is_locked:
+            self._fit(choice)
+
+    @Slot(object)
+    def _take_images(self, dataset: object) -> None:
+        for thread in (self._session.explorer_thread, self._session.survey_thread):
+            thread.show_images(dataset)  # type: ignore[arg-type]
+        self._mask = None
+        if self.arrangement.selection is not None or self.arrangement.groups:
+            before, self.arrangement = self.arrangement, self.arrangement.without_items()
+            self.arranged.emit(before, self.arrangement)
+        self.hover_item(None)
+
+    @Slot(object)
+    def _follow_beta(self, _config: object) -> None:
+        if self.layers["forces"].is_shown:
+            self.layer_changed.emit("forces")
+
+    @Slot(object)
+    def _prefer_dimensions(self, _validated: object) -> None:
+        """Until the person chooses or pins, dimensions that carry little give way to those that carry most."""
+        choice, kl_D = self.arrangement.view, self._session.kl_D
+        if self._has_chosen_view or self.arrangement.pins or kl_D is None or choice is None:
+            return
+        if choice.name != "dimensions" or len(kl_D) != self.num_dimensions or len(kl_D) < 3:
+            return
+        if not np.isfinite(kl_D).all():
+            return
+        best = np.sort(np.argsort(kl_D)[-2:])
+        if kl_D[[choice.i, choice.j]].sum() < 0.5 * kl_D[best].sum():
+            before = self.arrangement
+            self.arrangement = replace(before, view=replace(choice, i=int(best[0]), j=int(best[1])))
+            self._show_choice()
+            self.arranged.emit(before, self.arrangement)
+
+    # --- views
+
+    def _changes_plane(self, choice: ViewChoice) -> bool:
+        before = self.arrangement.view
+        return before is None or replace(before, is_locked=choice.is_locked, anchor=choice.anchor) != choice
+
+    def _built(self, choice: ViewChoice) -> View | None:
+        record = VIEWS[choice.name]
+        snapshot = self._session.snapshot
+        if not self.num_dimensions or snapshot is None:
+            return None
+        if record.is_fitted and choice == replace(self.arrangement.view or choice, is_locked=choice.is_locked):
+            return self.view
+        codes_ND = snapshot.codes_ND
+        assert codes_ND is not None
+        codes = codes_ND.detach().cpu().numpy() if record.is_fitted else np.zeros((1, self.num_dimensions), np.float32)
+        return build_view(choice, FitData(codes, self._labels()))
+
+    def _labels(self) -> np.ndarray | None:
+        dataset = self._session.dataset
+        return None if dataset is None or dataset.labels_N is None else dataset.labels_N.cpu().numpy()
+
+    def _show_choice(self) -> None:
+        choice = self.arrangement.view
+        if self._built_view is not None and self._built_view[0] == choice:
+            view = self._built_view[1]
+        else:
+            view = None if choice is None else self._built(choice)
+        self._built_view = None
+        self._show_view(view)
+
+    def _fit(self, choice: ViewChoice) -> None:
+        last, labels_N = self.view, self._labels()
+
+        def work(explorer: Explorer) -> View:
+            codes_ND = explorer.codes()
+            assert codes_ND is not None
+            return build_view(choice, FitData(codes_ND, labels_N), last)
+
+        def show(view: View) -> None:
+            if self.arrangement.view == choice:
+                self._show_view(view)
+
+        self._fast.ask("view", work, show)
+
+    def _show_view(self, view: View | None) -> None:
+        if view != self.view:
+            self.view = view
+            self.view_changed.emit(view)
+            self.hover_item(None)
+
+    def place_tour(self, view: View) -> None:
+        """A frame of the grand tour: shown, but no step to undo."""
+        self._show_view(view)
+
+
+def _first_choice(num_dimensions: int) -> ViewChoice | None:
+    if num_dimensions == 0:
+        return None
+    return ViewChoice("line") if num_dimensions == 1 else ViewChoice("dimensions")

@@ -1,0 +1,320 @@
+"""The path between two or more pins: its kind, its frames, how far it is, and playing, bending and saving it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from vae_explorer.gui.path_search import NO_PINS, PathSearch
+from vae_explorer.gui.threads.writing import FileWriting
+from vae_explorer.gui.widgets.filmstrip import Filmstrip
+from vae_explorer.gui.widgets.map_frame import number_text
+from vae_explorer.gui.widgets.path_controls import PathControls
+from vae_explorer.latent.path_bending import bent
+from vae_explorer.latent.path_catalogue import PathChoice
+
+if TYPE_CHECKING:
+    from vae_explorer.errors import UserError
+    from vae_explorer.gui.dialogs.save_path import SavePathDialog
+    from vae_explorer.gui.session import Session
+    from vae_explorer.latent.arrangement import Arrangement
+    from vae_explorer.latent.paths import PathResult
+
+_MARGIN = 12
+_SAME_LENGTH = 0.25  # per cent: nearer than lengths measured in steps can be told apart
+
+
+class PathPanel(QWidget):
+    """The panel `panel.path`.
+
+    `result` is the path now, None where there is none. It is looked for while there are two pins and somebody watches:
+    this panel in sight, or who said so by `watch`. GUI thread.
+
+    path_changed(PathResult | None); frame_changed(int): the current frame, -1 where there is none.
+    """
+
+    path_changed = Signal(object)
+    frame_changed = Signal(int)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self._place = session.explorer_thread.place
+        self._frame = -1
+        self._way = 1
+        self._is_hovering = False
+        self._gesture: tuple[str, int] | None = None
+        self._dialog: SavePathDialog | None = None
+        self._play_timer = QTimer(self)
+        self._play_timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._play_timer.timeout.connect(self._advance)
+        self.controls = PathControls()
+        self.controls.chosen.connect(self._choose)
+        self.controls.rate_changed.connect(self._take_rate)
+        self.controls.play_clicked.connect(self.play)
+        self.controls.save_clicked.connect(self.save)
+        self.strip = Filmstrip()
+        self.strip.chosen.connect(self._choose_frame)
+        self.strip.hovered.connect(self._hover)
+        self.strip.activated.connect(self.play)
+        self.strip.save_wanted.connect(self._save_frame)
+        self._writing = FileWriting(self)
+        self._writing.failed.connect(self._tell_unwritten)
+        self.text = QLabel()
+        self.text.setProperty("variant", "muted")
+        self.text.setTextFormat(Qt.TextFormat.PlainText)
+        self.text.setWordWrap(True)
+        self.straighten_button = QPushButton("Straighten")
+        self.straighten_button.setProperty("variant", "quiet")
+        self.straighten_button.setToolTip("Take every bend out of the path")
+        self.straighten_button.clicked.connect(self.unbend)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(_MARGIN, 6, _MARGIN, 4)
+        layout.setSpacing(3)
+        layout.addWidget(self.controls)
+        layout.addWidget(self.strip, 1)
+        foot = QHBoxLayout()
+        foot.setSpacing(8)
+        foot.addWidget(self.text, 1)
+        foot.addWidget(self.straighten_button, 0, Qt.AlignmentFlag.AlignBottom)
+        layout.addLayout(foot)
+        session.map.arranged.connect(self._arranged)
+        self._search = PathSearch(session, self)
+        self._search.changed.connect(self._show_path)
+        self._show_choice(session.map.arrangement.path)
+        self._show_path()
+
+    @property
+    def result(self) -> PathResult | None:
+        """The path as last found, None where there is none."""
+        found = self._search.found
+        return None if found is None else found.result
+
+    @property
+    def frame(self) -> int:
+        """The current frame, -1 where there is none."""
+        return self._frame
+
+    @property
+    def is_playing(self) -> bool:
+        """Whether the frames run by themselves."""
+        return self._play_timer.isActive()
+
+    def set_active(self, visible: bool) -> None:
+        """Hidden, it asks for nothing, unless somebody else watches, and nothing plays."""
+        if not visible:
+            self._stop()
+        self.watch("panel", visible)
+
+    def watch(self, watcher: str, is_watching: bool) -> None:
+        """Say that somebody shows the path, or no longer does."""
+        self._search.watch(watcher, is_watching)
+
+    # --- what a person does
+
+    @Slot()
+    def play(self) -> None:
+        """Let the frames run there and back, or hold them."""
+        if self.is_playing:
+            self._play_timer.stop()
+            self.controls.show_playing(self.is_playing)
+        elif self.result is not None:
+            self._play_timer.start(round(1000 / self.controls.rate.value()))
+            self.controls.show_playing(self.is_playing)
+            self._show_frame(self._frame)
+
+    @Slot()
+    def save(self) -> None:
+        """Open the dialog that saves the path; without one, say how to get one."""
+        found = self._search.found
+        if found is None:
+            self.session.post("info", "There is no path to save yet.", NO_PINS, near="path")
+            return
+        if self._dialog is None:
+            from vae_explorer.gui.dialogs.save_path import SavePathDialog
+
+            self._dialog = SavePathDialog(found, self.controls.rate.value(), self.window())
+            self._dialog.finished.connect(self._forget_dialog)
+        self._dialog.show()
+        self._dialog.raise_()
+        self._dialog.activateWindow()
+
+    @Slot(int)
+    def _save_frame(self, frame: int) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Save frame", f"frame-{frame + 1}.png", "PNG picture (*.png)")
+        if name:
+            self.write_frame(frame, Path(name).with_suffix(".png"))
+
+    def write_frame(self, frame: int, path: Path) -> None:
+        """Write one frame as PNG in its own size, with where it comes from; trouble is told in the window."""
+        found = self._search.found
+        if found is None or self._writing.is_busy:
+            return
+        z = " ".join(repr(float(value)) for value in found.result.z_FD[frame])
+        text, picture = {**found.text(), "z": z}, found.result.pictures_F[frame]
+
+        def content() -> bytes:
+            from vae_explorer.export.images import png_bytes
+
+            return png_bytes(picture, text)
+
+        self._writing.start(path, content)
+
+    @Slot(object)
+    def _tell_unwritten(self, error: UserError) -> None:
+        self.session.post_error(error, near="path")
+
+    def bend(self, position: float, z_D: np.ndarray, merge: str = "") -> None:
+        """Draw the curve to a latent point from a place on it, from 0 to 1 by the number of `result.curve_PD`'s points.
+
+        A bend near the place moves, otherwise there is a new one. Calls with the same `merge` belong to one drag: they
+        move the bend that the first of them took, and are one step to undo.
+        """
+        arrangement = self.session.map.arrangement
+        if self.result is None or len(arrangement.pins) < 2 or not np.isfinite(z_D).all():
+            return
+        taken = self._gesture[1] if self._gesture is not None and self._gesture[0] == merge else None
+        ends_KD = np.array([pin.z for pin in arrangement.pins])
+        bends, number = bent(arrangement.path.bends, ends_KD, self.result.curve_PD, position, z_D, taken)
+        self._gesture = (merge, number) if merge else None
+        self.session.map.set_path(replace(arrangement.path, bends=bends), "bend the path", merge)
+
+    @Slot()
+    def unbend(self) -> None:
+        """Take every bend out."""
+        choice = self.session.map.arrangement.path
+        if choice.bends:
+            self.session.map.set_path(replace(choice, bends=()), "straighten the path")
+
+    @Slot(object, str, str)
+    def _choose(self, choice: PathChoice, text: str, merge: str) -> None:
+        self.session.map.set_path(choice, text, merge)
+
+    @Slot(int)
+    def _take_rate(self, rate: int) -> None:
+        if self.is_playing:
+            self._play_timer.setInterval(round(1000 / rate))
+
+    # --- the current frame
+
+    @Slot(int)
+    def _choose_frame(self, frame: int) -> None:
+        self._show_frame(frame)
+
+    @Slot(int)
+    def _hover(self, frame: int) -> None:
+        if self.is_playing:
+            return
+        if frame >= 0 and self.result is not None:
+            self._is_hovering = True
+            self._place.hover(self.result.z_FD[frame])
+        else:
+            self._leave()
+
+    @Slot()
+    def _advance(self) -> None:
+        if self.result is None:
+            self._stop()
+            return
+        last = len(self.result.z_FD) - 1
+        if not 0 <= self._frame + self._way <= last:
+            self._way = -self._way
+        self._show_frame(min(max(self._frame + self._way, 0), last))
+
+    def _show_frame(self, frame: int) -> None:
+        if self.result is None:
+            return
+        self.strip.set_current(frame)
+        self._is_hovering = True
+        self._place.hover(self.result.z_FD[frame])
+        self._mark_frame(frame)
+
+    def _mark_frame(self, frame: int) -> None:
+        self._show_text()
+        if frame != self._frame:
+            self._frame = frame
+            self.frame_changed.emit(frame)
+
+    def _leave(self) -> None:
+        if self._is_hovering:
+            self._is_hovering = False
+            self._place.leave()
+
+    def _stop(self) -> None:
+        self._play_timer.stop()
+        self.controls.show_playing(self.is_playing)
+        self._leave()
+
+    # --- showing
+
+    @Slot(object, object)
+    def _arranged(self, before: Arrangement, after: Arrangement) -> None:
+        if after.path is not before.path:
+            self._show_choice(after.path)
+
+    def _show_choice(self, choice: PathChoice) -> None:
+        self.controls.show_choice(choice)
+        self.straighten_button.setEnabled(bool(choice.bends))
+
+    @Slot()
+    def _show_path(self) -> None:
+        result = self.result
+        self.controls.show_path(result is not None)
+        if result is None:
+            self._stop()
+            self.strip.clear(self._search.note)
+            self.text.setText("")
+            self.path_changed.emit(None)
+            self._mark_frame(-1)
+            return
+        self.strip.show_frames(result.pictures_F, result.num_near_F, result.visual_length_F)
+        self.path_changed.emit(result)
+        self._mark_frame(self.strip.current)
+
+    def _show_text(self) -> None:
+        result = self.result
+        if result is None:
+            return
+        parts = [self.strip.frame_text(self.strip.current), length_text(result)]
+        if result.note:
+            parts.append(result.note)
+        self.text.setText(" · ".join(parts))
+        self.text.setToolTip(length_details(result))
+
+    @Slot()
+    def _forget_dialog(self) -> None:
+        if self._dialog is not None:
+            self._dialog.deleteLater()
+            self._dialog = None
+
+
+def length_text(result: PathResult) -> str:
+    """How long the path is to the eye, against the straight one."""
+    if not np.isfinite(result.saved):
+        return "length unknown"
+    percent = 100 * abs(result.saved)
+    if percent < _SAME_LENGTH:
+        return "as long as the straight line"
+    amount = f"{percent:.0f} %" if percent >= 0.95 else f"{percent:.1f} %"
+    return f"length saved {amount} against the straight line" if result.saved > 0 else f"{amount} longer than straight"
+
+
+def length_details(result: PathResult) -> str:
+    """What the numbers of a path mean, with units."""
+    length, straight = number_text(result.length, 2), number_text(result.straight_length, 2)
+    text = (
+        f"Visual length {length}, straight {straight}: the distances from picture to picture along the path, in pixel "
+        "values from 0 to 1."
+    )
+    if result.num_near_F is None:
+        return text
+    radius = number_text(result.near_radius, 3)
+    return (
+        f"{text}\nCodes near: within {radius} of the frame in latent units, twice the median distance from a code to "
+        "its nearest other."
+    )

@@ -31,6 +31,7 @@ from vae_explorer.gui.panels.path import PathPanel, length_details, length_text
 from vae_explorer.gui.session import Session, State
 from vae_explorer.gui.widgets.filmstrip import Filmstrip
 from vae_explorer.gui.widgets.filmstrip_painting import near_words
+from vae_explorer.gui.widgets.image_actions import to_image
 from vae_explorer.latent.arrangement import Frame
 from vae_explorer.latent.path_bending import bent
 from vae_explorer.latent.path_catalogue import PATHS, Bend, PathChoice
@@ -118,7 +119,9 @@ def test_the_strip_goes_from_pin_to_pin_and_its_pictures_are_decoded_directly(st
         assert image is not None
         assert image.width() == image.height() == 8
         assert image.pixelColor(3, 4).red() == result.pictures_F[frame, 4, 3]
-    assert stage.strip.image_at(stage.strip.frame_rect(7).center().toPoint()) == stage.strip.frame_image(7)
+    assert to_image(
+        stage.strip.picture_at(stage.strip.frame_rect(7).center().toPoint()).pixels
+    ) == stage.strip.frame_image(7)
 
 
 def test_a_third_pin_lengthens_the_path_and_removing_pins_ends_it(stage: Stage) -> None:
@@ -212,7 +215,7 @@ def test_a_frame_can_be_copied_and_saved(
     assert QGuiApplication.clipboard().image() == stage.strip.frame_image(6)
     menu.close()
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "frame"), ""))
-    with qtbot.waitSignal(stage.panel._writing.written, timeout=WAIT_MS):
+    with qtbot.waitSignal(stage.strip.actions_of_frames._writing.written, timeout=WAIT_MS):
         save.trigger()
     with Image.open(tmp_path / "frame.png") as picture:
         assert np.array_equal(np.asarray(picture), stage.result.pictures_F[6])
@@ -221,6 +224,11 @@ def test_a_frame_can_be_copied_and_saved(
     stage.strip.set_current(2)
     QTest.keyClick(stage.strip, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert QGuiApplication.clipboard().image() == stage.strip.frame_image(2)
+    dragged = stage.strip.actions_of_frames.mime_data(
+        stage.strip.picture_at(stage.strip.frame_rect(2).center().toPoint())
+    )
+    assert dragged.hasImage()
+    assert Path(dragged.urls()[0].toLocalFile()).is_file()
 
 
 def test_hovering_a_frame_shows_it_and_leaving_returns_to_the_pin(stage: Stage) -> None:
@@ -473,6 +481,7 @@ def test_numbers_of_codes_and_lengths_are_told_with_their_units(stage: Stage) ->
         assert length_text(dataclasses.replace(stage.result, saved=saved)) == text
     assert "pixel values from 0 to 1" in length_details(stage.result)
     assert "latent units" in length_details(stage.result)
+    assert "20th nearest other" in length_details(stage.result)
 
 
 def test_words_below_the_frames_fit_below_the_frames() -> None:

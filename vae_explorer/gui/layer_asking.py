@@ -32,6 +32,7 @@ SURVEY_SHARE = 0.08
 """The part of a core that surveys may take while training."""
 _SETTLE_MS = 140
 _UNFINISHED_MS = 60
+_ATTEND_MS = 120
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +69,10 @@ class LayerAsking(QObject):
         self._settling.setSingleShot(True)
         self._settling.setInterval(_SETTLE_MS)
         self._settling.timeout.connect(self._ask_surveys)
+        self._attending = QTimer(self)
+        self._attending.setSingleShot(True)
+        self._attending.setInterval(_ATTEND_MS)
+        self._attending.timeout.connect(self._attend)
         self._resting = QTimer(self)
         self._resting.setSingleShot(True)
         self._resting.timeout.connect(self._look_on)
@@ -78,7 +83,8 @@ class LayerAsking(QObject):
     @property
     def is_settled(self) -> bool:
         """Whether every layer asked for has been drawn."""
-        return not self._owed and not self._under_way and not self._settling.isActive()
+        is_waiting = self._settling.isActive() or self._attending.isActive()
+        return not self._owed and not self._under_way and not is_waiting
 
     # --- what calls for drawing
 
@@ -98,8 +104,22 @@ class LayerAsking(QObject):
                 self.ask(record.name)
         self._settling.start()
 
+    def plane_fitted(self) -> None:
+        """The same plane, fitted anew: fast layers at once, surveys when their turn has come."""
+        for record in self._shown_records():
+            if not record.is_survey:
+                self.ask(record.name)
+        self._look_on()
+
+    def plane_turned(self) -> None:
+        """A frame of the tour further: surveys are of a plane that is gone, and come back when it rests."""
+        for record in self._shown_records():
+            if record.is_survey:
+                self._drop(record.name)
+        self.frame_changed()
+
     def ask_all(self) -> None:
-        """Everything again, such as after a change of the theme or the view."""
+        """Everything again, such as after a change of the theme or another view."""
         for record in self._shown_records():
             self.ask(record.name)
 
@@ -108,8 +128,8 @@ class LayerAsking(QObject):
         for name in LAYERS.names():
             self._drop(name)
 
-    def ask(self, name: str) -> None:
-        """Draw one layer now."""
+    def ask(self, name: str, *, is_draft: bool = False) -> None:
+        """Draw one layer now, or what of it can be had at once."""
         record, state = LAYERS[name], self._map.layers[name]
         place, snapshot, view = self._frame_of(), self._session.snapshot, self._map.view
         if place is None or snapshot is None or view is None or not state.is_shown:
@@ -123,7 +143,7 @@ class LayerAsking(QObject):
         width, height = (max(1, round(side * ratio)) for side in (frame.width, frame.height))
         ink = layer_ink(theme.current(), state.opacity if record.bakes_opacity else 1.0)
         request = LayerRequest(
-            view, frame.rect, width, height, ratio, ink, state.opacity, state.options, self._map.focus()
+            view, frame.rect, width, height, ratio, ink, state.opacity, state.options, self._map.focus(), is_draft
         )  # fmt: skip
         if not record.is_survey:
             self._owed.add(name)
@@ -218,7 +238,8 @@ class LayerAsking(QObject):
 
     def _is_stale(self, record: LayerRecord) -> bool:
         shown = self._shown.get(record.name)
-        return shown is None or shown.extras.get("stamp") != self._session.explorer_thread.stamp
+        seen = None if shown is None else (shown.extras.get("stamp"), shown.extras.get("view"))
+        return seen != (self._session.explorer_thread.stamp, self._map.view)
 
     @Slot()
     def _ask_surveys(self) -> None:
@@ -238,6 +259,12 @@ class LayerAsking(QObject):
 
     @Slot()
     def _focus_changed(self, _item: object = None) -> None:
+        # The exact posterior of each of twenty codes a second under a moving mouse would take a core from training.
+        self.ask("posterior", is_draft=True)
+        self._attending.start()
+
+    @Slot()
+    def _attend(self) -> None:
         self.ask("posterior")
 
     def selection_changed(self) -> None:
@@ -255,10 +282,11 @@ def _drawn(explorer: Explorer, record: LayerRecord, request: LayerRequest) -> It
     for drawing in record.draw(explorer, request):
         seconds += time.thread_time() - began
         if drawing is not None:
-            drawing.extras["stamp"] = explorer.stamp
+            drawing.extras.update(stamp=explorer.stamp, view=request.view)
             is_whole = drawing.is_whole
         yield None if drawing is None else _Drawn(drawing, explorer.stamp, seconds)
         began = time.thread_time()
     if not is_whole:
         # There is nothing to draw (no item is hovered, no code is in sight): that is an answer too.
-        yield _Drawn(LayerDrawing(request.rect, extras={"stamp": explorer.stamp}), explorer.stamp, seconds)
+        extras = {"stamp": explorer.stamp, "view": request.view}
+        yield _Drawn(LayerDrawing(request.rect, extras=extras), explorer.stamp, seconds)

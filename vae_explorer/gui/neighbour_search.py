@@ -26,7 +26,7 @@ REST_MS = 250
 """How long a place must stay the same before its picture is compared."""
 
 REFRESH_SECONDS = 2.0
-_LARGEST_SHARE = 0.05  # of the time, that comparing anew may take while the weights change
+_LARGEST_SHARE = 0.02  # of the time, that comparing anew may take while the weights change
 
 
 class NeighbourSearch(QObject):
@@ -122,6 +122,7 @@ class NeighbourSearch(QObject):
     def _start_anew(self) -> None:
         self._strip.show_original(None)
         self._strip.rest()
+        self._withdraw()
         self._asked = None
         if self._is_active and self._place is not None:
             self._timer.start(REST_MS)

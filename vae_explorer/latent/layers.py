@@ -41,14 +41,13 @@ class GivenPosterior:
 class Focus:
     """What the person attends to at this moment.
 
-    `hovered_item` and `items` are item ids; `pinned_ND` are the pins; `selected_N` marks the selected items (None where
-    nothing is selected); `beta` is that of the form, which a running training follows.
+    `hovered_item` and `items` are item ids; `selected_N` marks the selected items (None where nothing is selected);
+    `beta` is that of the form, which a running training follows.
     """
 
     hovered_item: int | None = None
     items: tuple[int, ...] = ()
     given: tuple[GivenPosterior, ...] = ()
-    pinned_ND: NDArray[np.float64] | None = None
     selected_N: NDArray[np.bool_] | None = None
     beta: float = 1.0
 
@@ -58,7 +57,8 @@ class LayerRequest:
     """What a layer is asked to draw: the part of the plane in sight, at so many device pixels.
 
     The painter lays a drawing down with the layer's opacity, unless the record `bakes_opacity`: then pixels and ink
-    carry it already, and nothing needs to be blended twice.
+    carry it already, and nothing needs to be blended twice. A draft is what can be had at once, while the mouse is on
+    its way; the whole is asked for when it rests.
     """
 
     view: View
@@ -70,6 +70,7 @@ class LayerRequest:
     opacity: float = 1.0
     options: Any = None
     focus: Focus = field(default_factory=Focus)
+    is_draft: bool = False
 
     @property
     def units_per_pixel(self) -> float:
@@ -256,8 +257,8 @@ for _record in (
         "Kingma, Welling: Auto-Encoding Variational Bayes, arXiv 1312.6114, equation 10",
         "Arrows at the codes: minus the gradient on the mean of q, in nats per unit, for the reconstruction and for "
         "beta times the KL.",
-        "One backward pass for so many images; renewed with every look",
-        "vae_explorer.latent.forces_layer:draw", ForcesOptions, opacity=1.0,
+        "One backward pass for so many images; renewed once a second",
+        "vae_explorer.latent.forces_layer:draw", ForcesOptions, opacity=1.0, seconds_between=1.0,
         needs=frozenset({"dataset", "likelihood", "prior", "gaussian posterior"}), follows_focus=True,
     ),
     LayerRecord(
@@ -265,8 +266,8 @@ for _record in (
         "Kingma, Welling: Auto-Encoding Variational Bayes, arXiv 1312.6114; MODELS 6.12",
         "Ellipses: one and two sigma of q(z|x). Heat: the exact p(z|x) by quadrature, for one or two dimensions, "
         "with KL(q || exact) in nats.",
-        "Up to a few thousand decodings for the hovered image; renewed with every look",
-        "vae_explorer.latent.posterior_layer:draw", PosteriorOptions, opacity=1.0, is_shown=True,
+        "Up to a few thousand decodings for the hovered image; renewed once a second",
+        "vae_explorer.latent.posterior_layer:draw", PosteriorOptions, opacity=1.0, is_shown=True, seconds_between=1.0,
         needs=frozenset({"dataset", "gaussian posterior"}), follows_focus=True,
     ),
 ):  # fmt: skip

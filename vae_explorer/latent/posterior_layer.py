@@ -82,7 +82,7 @@ def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | N
     readout = _readout(main) if main is not None else _joint_readout(finite)
     options = request.options if isinstance(request.options, PosteriorOptions) else PosteriorOptions()
     wants_exact = (
-        options.shows_exact and explorer.record.has_likelihood and explorer.record.has_prior
+        options.shows_exact and not request.is_draft and explorer.record.has_likelihood and explorer.record.has_prior
         and view.num_dimensions <= MOST_DIMENSIONS and main is not None and main.x_CHW is not None
     )  # fmt: skip
     if main is None or not wants_exact:
@@ -106,7 +106,7 @@ def item_heights(view: View, ids_B: NDArray[np.integer[Any]]) -> Float64:
 
 def item_title(explorer: Explorer, item: int) -> str:
     """`item 1,234 (seven)`: number and, where it is known, the class."""
-    name = _class_name(explorer, item)
+    name = None if explorer.dataset is None else explorer.dataset.class_of(item)
     return f"item {item:,} ({name})" if name else f"item {item:,}"
 
 
@@ -272,14 +272,6 @@ def _readout(main: _Shown, exact: ExactPosterior | None = None) -> str:
 def _joint_readout(shown: list[_Shown]) -> str:
     median_D = np.median(np.stack([one.sigma_D for one in shown]), axis=0)
     return f"{len(shown)} posteriors · median {sigma_words(median_D)}"
-
-
-def _class_name(explorer: Explorer, item: int) -> str:
-    dataset = explorer.dataset
-    if dataset is None or dataset.labels_N is None:
-        return ""
-    label = int(dataset.labels_N[item])
-    return dataset.class_names[label] if 0 <= label < len(dataset.class_names) else str(label)
 
 
 def _class_role(explorer: Explorer, item: int) -> Role:

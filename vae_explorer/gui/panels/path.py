@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from vae_explorer.gui.path_search import NO_PINS, PathSearch
-from vae_explorer.gui.threads.writing import FileWriting
 from vae_explorer.gui.widgets.filmstrip import Filmstrip
 from vae_explorer.gui.widgets.map_frame import number_text
 from vae_explorer.gui.widgets.path_controls import PathControls
@@ -19,7 +17,6 @@ from vae_explorer.latent.path_bending import bent
 from vae_explorer.latent.path_catalogue import PathChoice
 
 if TYPE_CHECKING:
-    from vae_explorer.errors import UserError
     from vae_explorer.gui.dialogs.save_path import SavePathDialog
     from vae_explorer.gui.session import Session
     from vae_explorer.latent.arrangement import Arrangement
@@ -58,13 +55,10 @@ class PathPanel(QWidget):
         self.controls.rate_changed.connect(self._take_rate)
         self.controls.play_clicked.connect(self.play)
         self.controls.save_clicked.connect(self.save)
-        self.strip = Filmstrip()
+        self.strip = Filmstrip(self._facts_of)
         self.strip.chosen.connect(self._choose_frame)
         self.strip.hovered.connect(self._hover)
         self.strip.activated.connect(self.play)
-        self.strip.save_wanted.connect(self._save_frame)
-        self._writing = FileWriting(self)
-        self._writing.failed.connect(self._tell_unwritten)
         self.text = QLabel()
         self.text.setProperty("variant", "muted")
         self.text.setTextFormat(Qt.TextFormat.PlainText)
@@ -133,7 +127,7 @@ class PathPanel(QWidget):
         """Open the dialog that saves the path; without one, say how to get one."""
         found = self._search.found
         if found is None:
-            self.session.post("info", "There is no path to save yet.", NO_PINS, near="path")
+            self.session.post("info", "There is no path to save yet.", NO_PINS, near="panel.path")
             return
         if self._dialog is None:
             from vae_explorer.gui.dialogs.save_path import SavePathDialog
@@ -144,30 +138,11 @@ class PathPanel(QWidget):
         self._dialog.raise_()
         self._dialog.activateWindow()
 
-    @Slot(int)
-    def _save_frame(self, frame: int) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save frame", f"frame-{frame + 1}.png", "PNG picture (*.png)")
-        if name:
-            self.write_frame(frame, Path(name).with_suffix(".png"))
-
-    def write_frame(self, frame: int, path: Path) -> None:
-        """Write one frame as PNG in its own size, with where it comes from; trouble is told in the window."""
+    def _facts_of(self, frame: int) -> dict[str, str]:
         found = self._search.found
-        if found is None or self._writing.is_busy:
-            return
-        z = " ".join(repr(float(value)) for value in found.result.z_FD[frame])
-        text, picture = {**found.text(), "z": z}, found.result.pictures_F[frame]
-
-        def content() -> bytes:
-            from vae_explorer.export.images import png_bytes
-
-            return png_bytes(picture, text)
-
-        self._writing.start(path, content)
-
-    @Slot(object)
-    def _tell_unwritten(self, error: UserError) -> None:
-        self.session.post_error(error, near="path")
+        if found is None:
+            return {}
+        return {**found.text(), "z": " ".join(repr(float(value)) for value in found.result.z_FD[frame])}
 
     def bend(self, position: float, z_D: np.ndarray, merge: str = "") -> None:
         """Draw the curve to a latent point from a place on it, from 0 to 1 by the number of `result.curve_PD`'s points.
@@ -315,6 +290,6 @@ def length_details(result: PathResult) -> str:
         return text
     radius = number_text(result.near_radius, 3)
     return (
-        f"{text}\nCodes near: within {radius} of the frame in latent units, twice the median distance from a code to "
-        "its nearest other."
+        f"{text}\nCodes near: within {radius} of the frame in latent units, the median distance from a code to its "
+        "20th nearest other; 20 are usual among the data."
     )

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import (
     QColor,
-    QContextMenuEvent,
     QFont,
     QFontMetricsF,
-    QGuiApplication,
     QHelpEvent,
     QImage,
     QKeyEvent,
-    QKeySequence,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -24,11 +22,11 @@ from PySide6.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QMenu, QSizePolicy, QToolTip, QWidget
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from vae_explorer.gui import theme
 from vae_explorer.gui.widgets.filmstrip_painting import BAR, GAP, RULER, paint_near, paint_ruler
-from vae_explorer.gui.widgets.image_view import to_image
+from vae_explorer.gui.widgets.image_actions import ImageActions, ShownPicture, pixels_of, to_image
 from vae_explorer.gui.widgets.map_frame import number_text
 
 if TYPE_CHECKING:
@@ -47,15 +45,16 @@ class Filmstrip(QWidget):
     """Frames of a path; one is the current one. Scrolls by the wheel where they do not fit.
 
     chosen(int): the person chose a frame by click or key. hovered(int): the mouse is over a frame, -1 when it has left
-    them. activated(): the space bar. save_wanted(int): this frame is to become a file.
+    them. activated(): the space bar. `facts_of` says what a frame is of, for the files made of it.
     """
 
     chosen = Signal(int)
     hovered = Signal(int)
     activated = Signal()
-    save_wanted = Signal(int)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, facts_of: Callable[[int], Mapping[str, str]] = lambda _frame: {}, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(96, 52)
@@ -71,6 +70,10 @@ class Filmstrip(QWidget):
         self._length_F = np.zeros(0)
         self._offset = 0.0
         self._scale = 1.0
+        self._facts_of = facts_of
+        self.actions_of_frames = ImageActions(
+            self, self.picture_at, chosen_at=lambda: self.frame_rect(self.current).center().toPoint()
+        )
         theme.notifier().changed.connect(self._repaint)
 
     @property
@@ -136,9 +139,11 @@ class Filmstrip(QWidget):
         height, width = self._size
         return self._strip.copy(0, frame * height, width, height)
 
-    def image_at(self, position: QPoint) -> QImage | None:
-        """The picture under a place of the widget, in its own size."""
-        return self.frame_image(self.frame_at(QPointF(position)))
+    def picture_at(self, position: QPoint) -> ShownPicture | None:
+        """The picture under a place of the widget, in its own size, and what it is."""
+        frame = self.frame_at(QPointF(position))
+        image = self.frame_image(frame)
+        return None if image is None else ShownPicture(pixels_of(image), self._facts_of(frame))
 
     def _length_text(self, frame: int) -> str:
         if not np.isfinite(self._length_F[-1]):
@@ -240,27 +245,8 @@ class Filmstrip(QWidget):
         self._set_hovered(self.frame_at(event.position()))
         event.accept()
 
-    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """Copy or save the frame under the mouse, or by the keyboard the current one."""
-        is_by_mouse = event.reason() is QContextMenuEvent.Reason.Mouse
-        frame = self.frame_at(QPointF(event.pos())) if is_by_mouse else self.current
-        if not 0 <= frame < self.num_frames:
-            event.ignore()
-            return
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction("Copy image").triggered.connect(lambda: self.copy_frame(frame))
-        menu.addAction("Save image…").triggered.connect(lambda: self.save_wanted.emit(frame))
-        menu.popup(event.globalPos() if is_by_mouse else self.mapToGlobal(self.frame_rect(frame).center()).toPoint())
-
-    def copy_frame(self, frame: int) -> None:
-        """Put the picture of a frame on the clipboard, in its own size."""
-        image = self.frame_image(frame)
-        if image is not None:
-            QGuiApplication.clipboard().setImage(image)
-
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Left and right, the first and the last frame, the space bar, and copying."""
+        """Left and right, the first and the last frame, and the space bar."""
         last = self.num_frames - 1
         steps = {
             Qt.Key.Key_Left: max(self.current - 1, 0),
@@ -271,8 +257,6 @@ class Filmstrip(QWidget):
         key = Qt.Key(event.key())
         if last >= 0 and key in steps:
             self._choose(steps[key])
-        elif event.matches(QKeySequence.StandardKey.Copy):
-            self.copy_frame(self.current)
         elif last >= 0 and key == Qt.Key.Key_Space:
             self.activated.emit()
         else:

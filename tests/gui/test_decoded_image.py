@@ -413,3 +413,25 @@ def test_the_panel_survives_a_model_without_codes(scene: Scene) -> None:
     assert not scene.panel.copy_image()
     assert scene.session.state is State.READY
     scene.panel.grab()
+
+
+def test_a_place_that_cannot_be_decoded_is_told(scene: Scene) -> None:
+    def fail(_explorer: object) -> None:
+        raise RuntimeError("out of memory")
+
+    place = scene.session.explorer_thread.place
+    scene.session.explorer_thread.submit("point", place._number, fail)
+    scene.wait(lambda: scene.panel.view.image is None)
+    assert scene.panel.view.note == "This place could not be decoded: out of memory."
+    scene.pin(0.5, 0.5)
+    scene.wait(lambda: scene.panel.view.image is not None)
+
+
+def test_an_answer_about_other_images_is_not_shown(scene: Scene) -> None:
+    scene.pin(0.5, 0.5)
+    scene.wait(lambda: scene.strip.nearest and not scene.strip.is_pale)
+    scene.panel.neighbours._ask()
+    assert scene.map._survey.is_open(SLOT)
+    scene.session.dataset_changed.emit(scene.session.dataset)
+    assert not scene.map._survey.is_open(SLOT)
+    scene.wait(lambda: scene.strip.nearest)

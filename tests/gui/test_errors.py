@@ -219,7 +219,7 @@ def test_wrong_setting_in_the_form_keeps_train_from_starting(window: MainWindow,
         assert problem in actions[name].toolTip()
     window.commands.train()
     assert window.session.state is State.READY
-    assert messages[0].near == "run_config"
+    assert messages[0].near == "panel.run_config"
     qtbot.keyClick(row.editor, Qt.Key.Key_Backspace)
     for name in ("action.train", "action.step"):
         assert actions[name].isEnabled()

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Qt, Slot
 from pytestqt.qtbot import QtBot
 
 from vae_explorer.errors import UserError
+from vae_explorer.gui.threads.asking import Asking
 from vae_explorer.gui.threads.exploring import ExplorerThread
 from vae_explorer.gui.threads.place import DecodedPlace
 
@@ -37,6 +38,7 @@ class Looker:
         self.snapshot: Look | None = None
         self.adopted: list[int] = []
         self.gate: threading.Event | None = None
+        self.dataset: Any = None
         self.num_dimensions = 0
         self.num_decoded = 0
 
@@ -49,6 +51,9 @@ class Looker:
             raise UserError("These weights cannot be used.", "Train again.")
         self.snapshot = snapshot
         self.adopted.append(snapshot.stamp)
+
+    def show_images(self, dataset: Any) -> None:
+        self.dataset = dataset
 
     def decode(self, z_ND: np.ndarray) -> np.ndarray:
         self.num_decoded += 1
@@ -74,8 +79,8 @@ class Listener(QObject):
         self.threads.add(threading.get_ident())
         self.answers.append((slot, number, result, stamp))
 
-    @Slot(str, object)
-    def fail(self, slot: str, error: Exception) -> None:
+    @Slot(str, int, object)
+    def fail(self, slot: str, _number: int, error: Exception) -> None:
         self.failures.append((slot, error))
 
 
@@ -232,6 +237,83 @@ def test_work_in_steps_sees_one_snapshot_to_its_end(
     assert ("codes", 1, "codes", 2) in listener.answers
     assert [result for slot, _, result, _ in listener.answers if slot == "manifold"] == [1, 1]
     qtbot.waitUntil(lambda: looker.adopted == [1, 2], timeout=WAIT_MS)
+
+
+def test_what_is_asked_of_another_latent_space_waits_for_it(
+    thread: ExplorerThread, listener: Listener, looker: Looker, qtbot: QtBot
+) -> None:
+    looker.num_dimensions = 2
+    thread.adopt(Look(1, SimpleNamespace(shape=(5, 2))))
+    first_step, go = threading.Event(), threading.Event()
+
+    def tiles(explorer: Looker) -> Iterator[object]:
+        first_step.set()
+        go.wait(5)
+        yield None
+        yield explorer.stamp
+
+    thread.submit("manifold", 1, tiles)  # type: ignore[arg-type]
+    assert first_step.wait(5)
+    thread.adopt(Look(2, SimpleNamespace(shape=(5, 3))))
+    thread.submit("point", 1, lambda explorer: explorer.stamp)
+    go.set()
+    qtbot.waitUntil(lambda: len(listener.answers) == 2, timeout=WAIT_MS)
+    assert [(slot, result) for slot, _, result, _ in listener.answers] == [("manifold", 1), ("point", 2)]
+
+
+def test_other_images_wait_for_the_snapshot_with_their_codes(
+    thread: ExplorerThread, listener: Listener, qtbot: QtBot
+) -> None:
+    """Between the two the old network would be asked about pictures it was not made for."""
+    thread.show_images("digits")  # type: ignore[arg-type]
+    thread.adopt(Look(1))
+    first_step, go = threading.Event(), threading.Event()
+
+    def survey(explorer: Looker) -> Iterator[object]:
+        yield explorer.dataset
+        first_step.set()
+        go.wait(5)
+        yield explorer.dataset
+
+    thread.submit("manifold", 1, survey)  # type: ignore[arg-type]
+    assert first_step.wait(5)
+    thread.show_images("faces")  # type: ignore[arg-type]
+    thread.submit("point", 1, lambda explorer: explorer.dataset)
+    go.set()
+    qtbot.waitUntil(lambda: len(listener.answers) == 3, timeout=WAIT_MS)
+    thread.submit("point", 2, lambda explorer: explorer.dataset)
+    qtbot.waitUntil(lambda: len(listener.answers) == 4, timeout=WAIT_MS)
+    assert {result for _, _, result, _ in listener.answers} == {"digits"}
+    thread.adopt(Look(2))
+    thread.submit("point", 3, lambda explorer: (explorer.dataset, explorer.stamp))
+    qtbot.waitUntil(lambda: len(listener.answers) == 5, timeout=WAIT_MS)
+    assert listener.answers[-1][2] == ("faces", 2)
+
+
+def test_images_that_come_after_the_first_snapshot_are_taken_at_once(
+    thread: ExplorerThread, listener: Listener, qtbot: QtBot
+) -> None:
+    thread.adopt(Look(1))
+    thread.show_images("digits")  # type: ignore[arg-type]
+    thread.submit("point", 1, lambda explorer: explorer.dataset)
+    qtbot.waitUntil(lambda: bool(listener.answers), timeout=WAIT_MS)
+    assert listener.answers[-1][2] == "digits"
+
+
+def test_a_failure_is_told_to_who_asked_and_to_no_later_question(thread: ExplorerThread, qtbot: QtBot) -> None:
+    def fail(_explorer: object) -> None:
+        raise RuntimeError("old")
+
+    asking, told = Asking(thread), []
+    thread.adopt(Look(1))
+    emitted = threading.Event()
+    thread.failed.connect(lambda *_: emitted.set(), Qt.ConnectionType.DirectConnection)
+    asking.ask("codes", fail, told.append, told.append)
+    assert emitted.wait(5)
+    # The failure is on its way to this thread while the next question is asked.
+    asking.ask("codes", answer("new"), told.append, told.append)
+    qtbot.waitUntil(lambda: bool(told), timeout=WAIT_MS)
+    assert told == ["new"]
 
 
 def test_older_snapshots_are_ignored(thread: ExplorerThread, listener: Listener, qtbot: QtBot, looker: Looker) -> None:

@@ -300,6 +300,15 @@ def test_the_map_is_copied_and_saved_at_any_scale(ready: MainWindow, qtbot: QtBo
     dialog.close()
 
 
+def test_a_map_being_drawn_is_given_up_with_its_dialog(ready: MainWindow, tmp_path: Path) -> None:
+    ready.commands.actions["action.save_map"].trigger()
+    dialog = ready.commands._dialogs["save_map"]
+    dialog.save(tmp_path / "map.png")
+    assert ready.session.map._survey.is_open("picture")
+    QTest.keyClick(dialog, Qt.Key.Key_Escape)
+    assert not ready.session.map._survey.is_open("picture")
+
+
 def test_qimage_of_a_dropped_picture_needs_no_file(ready: MainWindow, qtbot: QtBot) -> None:
     mime = QMimeData()
     picture = QImage(30, 30, QImage.Format.Format_Grayscale8)
@@ -310,3 +319,47 @@ def test_qimage_of_a_dropped_picture_needs_no_file(ready: MainWindow, qtbot: QtB
     assert ready.commands.map.can_take(mime)
     with qtbot.waitSignal(ready.session.map.given_changed, timeout=WAIT_MS):
         ready.commands.map.take(mime)
+
+
+def test_snapshots_in_mid_drag_leave_the_drag_alone(ready: MainWindow, qtbot: QtBot) -> None:
+    canvas, arranged = ready.panel("latent_map").canvas, ready.session.map
+    canvas.taken_over.emit()
+    ready.session.train()
+    QTest.mousePress(canvas, _LEFT, pos=at(ready, -0.5, 0.0))
+    steps = ready.session.undo_stack.count()
+    for number in range(6):
+        with qtbot.waitSignal(ready.session.snapshot_changed, timeout=WAIT_MS):
+            QTest.mouseMove(canvas, at(ready, -0.5 + 0.1 * number, 0.3))
+    QTest.mouseRelease(canvas, _LEFT, pos=at(ready, 0.0, 0.3))
+    assert pins(ready) == ["A"]
+    assert arranged.active_pin_z() == pytest.approx(latent(ready, at(ready, 0.0, 0.3)))
+    assert ready.session.undo_stack.count() == steps
+    ready.panel("latent_map").canvas.set_tool("lasso")
+    QTest.mousePress(canvas, _LEFT, pos=at(ready, -0.9, -0.9))
+    for corner in ((0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)):
+        with qtbot.waitSignal(ready.session.snapshot_changed, timeout=WAIT_MS):
+            QTest.mouseMove(canvas, at(ready, *corner))
+    with qtbot.waitSignal(arranged.arranged, timeout=WAIT_MS):
+        QTest.mouseRelease(canvas, _LEFT, pos=at(ready, -0.9, 0.9))
+    assert arranged.arrangement.selection is not None
+
+
+def test_another_latent_space_in_mid_everything(ready: MainWindow, qtbot: QtBot) -> None:
+    """Pins, a path, a group, a selection, a view: then the network has other dimensions."""
+    arranged = ready.session.map
+    click(ready, at(ready, -0.4, 0.0), _SHIFT)
+    click(ready, at(ready, 0.4, 0.2), _SHIFT)
+    arranged.select(ItemSet(range(30)))
+    arranged.add_group("some", ItemSet(range(10)))
+    arranged.choose_view(ViewChoice("pca"))
+    with qtbot.waitSignal(ready.session.snapshot_changed, timeout=WAIT_MS):
+        ready.session.edit("model.latent_dimensions", 4)
+    settle(ready, qtbot)
+    assert arranged.num_dimensions == 4
+    assert pins(ready) == []
+    assert [group.name for group in arranged.arrangement.groups] == ["some"]
+    assert arranged.arrangement.selection == ItemSet(range(30))
+    for _ in range(ready.session.undo_stack.count()):
+        ready.commands.actions["action.undo"].trigger()
+    settle(ready, qtbot)
+    assert all(len(pin.z) == arranged.num_dimensions for pin in arranged.arrangement.pins)

@@ -250,7 +250,7 @@ def test_a_dropped_file_is_encoded_and_the_inversion_can_be_chosen(stage: Stage,
 
 
 def test_a_picture_dropped_while_the_panel_is_hidden_brings_it_forth(stage: Stage, tmp_path: Path) -> None:
-    stage.window.docks["samples"].raise_()
+    stage.window.docks["bound_curves"].raise_()
     stage.wait(lambda: not stage.panel._is_active)
     Image.fromarray(bar()).save(tmp_path / "bar.png")
     stage.panel.take_file(tmp_path / "bar.png")
@@ -298,7 +298,7 @@ def test_it_is_encoded_anew_while_training_and_rests_when_hidden(stage: Stage) -
     stage.draw_bar()
     stage.window.session.train()
     stage.wait(lambda: stage.panel._look is not None and stage.panel._look.step > 0)
-    stage.window.docks["samples"].raise_()
+    stage.window.docks["bound_curves"].raise_()
     stage.wait(lambda: not stage.panel._is_active)
     stage.slots.clear()
     snapshot = stage.window.session.snapshot

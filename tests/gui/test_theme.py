@@ -8,6 +8,7 @@ import pytest
 
 from vae_explorer.gui.stylesheet import stylesheet
 from vae_explorer.gui.theme import CLASS_COLOURS, DARK, LIGHT, Theme, class_colour, term_colour
+from vae_explorer.gui.widgets.map_ink import layer_ink, role_colour, sequential_ramp
 from vae_explorer.models.catalogue import MODELS
 
 # Machado, Oliveira, Fernandes 2009, severity 1, on linear RGB.
@@ -94,3 +95,29 @@ def test_style_sheet_is_complete(theme: Theme) -> None:
         if field.name not in {"name", "is_dark"}:
             assert len(value) == 7, field.name
             int(value[1:], 16)
+
+
+def hexed(row_4: np.ndarray) -> str:
+    blue, green, red = (int(value) for value in row_4[:3])
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_ramps_of_the_map_are_read_alike_by_every_eye(sight: str) -> None:
+    """The sequential one only ever grows lighter; the ends of the diverging one are far apart, and from its middle."""
+    lightness = [oklab(SIGHTS[sight] @ linear(hexed(row)))[0] for row in sequential_ramp()[::8]]
+    assert min(np.diff(lightness)) > 0
+    assert lightness[-1] - lightness[0] > 0.5
+    for theme in (LIGHT, DARK):
+        diverging = layer_ink(theme).diverging_256
+        low, middle, high = (oklab(SIGHTS[sight] @ linear(hexed(diverging[at]))) for at in (0, 127, 255))
+        assert np.linalg.norm(low - high) > 0.15
+        assert min(np.linalg.norm(low - middle), np.linalg.norm(high - middle)) > 0.25
+
+
+def test_roles_of_drawings_have_colours_in_both_looks() -> None:
+    roles = ("text", "muted", "accent", "positive", "negative", "warning", "class:0", "class:13")
+    for theme in (LIGHT, DARK):
+        colours = [role_colour(role, theme) for role in roles]
+        assert all(colour.isValid() for colour in colours)
+        assert len({colour.name() for colour in colours}) == len(roles)

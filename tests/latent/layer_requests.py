@@ -10,9 +10,16 @@ from vae_explorer.latent.drawing import LayerDrawing, LayerInk
 from vae_explorer.latent.explorer import Explorer
 from vae_explorer.latent.layers import LAYERS, Focus, LayerRequest
 from vae_explorer.latent.map_rect import MapRect
-from vae_explorer.latent.views import View, first_view
+from vae_explorer.latent.views import LineView, PlaneView, View
 
 RECT = MapRect(-3.0, -2.0, 3.0, 2.0)
+
+
+def first_view(num_dimensions: int) -> View:
+    """The view a model is first shown in: the line for D = 1, else dimensions 1 and 2 through the origin."""
+    if num_dimensions == 1:
+        return LineView()
+    return PlaneView.of_dimensions(0, 1, np.zeros(num_dimensions))
 
 
 def make_ink() -> LayerInk:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.latent.item_scenes import make_images, make_scene, returned_by
+from tests.latent.layer_requests import drawings, first_view, make_request
 from vae_explorer.errors import UserError
 from vae_explorer.latent.code_values import (
     UNKNOWN_ROW,
@@ -20,7 +21,7 @@ from vae_explorer.latent.code_values import (
     value_range,
 )
 from vae_explorer.latent.explorer import Explorer
-from vae_explorer.latent.views import first_view
+from vae_explorer.latent.grand_tour import tour_view
 from vae_explorer.models.snapshot import Snapshot
 
 MakeSnapshot = Callable[..., Snapshot]
@@ -118,6 +119,15 @@ def test_the_distance_from_a_plane(make_snapshot: MakeSnapshot) -> None:
     assert np.allclose(distance_N, wanted, rtol=1e-5, equal_nan=True)
     assert returned_by(distance_values(scene, first_view(4))) is distance_N
     assert returned_by(distance_values(scene, first_view(3))) is None
+
+
+def test_of_twenty_planes_a_second_only_the_last_is_kept(make_snapshot: MakeSnapshot) -> None:
+    scene = make_scene(make_snapshot(dimensions=4), np.random.default_rng(0).normal(size=(300, 4)))
+    sizes = []
+    for seconds in range(4):
+        drawings("codes", scene, make_request(scene, view=tour_view(0, float(seconds), 4, np.zeros(4))))
+        sizes.append(len(scene.cache))
+    assert sizes == sizes[:1] * 4
 
 
 def test_colours_run_from_the_second_to_the_ninety_eighth_percentile() -> None:

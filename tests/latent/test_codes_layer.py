@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.latent.item_scenes import last_of, make_images, make_scene, returned_by
-from tests.latent.layer_requests import RECT, drawings, make_ink, make_request
+from tests.latent.layer_requests import RECT, drawings, first_view, make_ink, make_request
 from vae_explorer.errors import UserError
 from vae_explorer.latent.code_layer import extent_of
 from vae_explorer.latent.code_pictures import most_with_room, paste, prepared_tiles, with_room
@@ -18,7 +18,6 @@ from vae_explorer.latent.drawing import LayerDrawing
 from vae_explorer.latent.explorer import Explorer
 from vae_explorer.latent.layers import CodesOptions, Focus
 from vae_explorer.latent.map_rect import MapRect
-from vae_explorer.latent.views import first_view
 from vae_explorer.models.snapshot import Snapshot
 
 MakeSnapshot = Callable[..., Snapshot]

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 
+from tests.latent.layer_requests import first_view
 from vae_explorer.errors import UserError
 from vae_explorer.latent.explorer import Explorer
 from vae_explorer.latent.lattice import CellRange
 from vae_explorer.latent.manifold import ManifoldRequest, resampled, tiled
 from vae_explorer.latent.map_rect import MapRect
-from vae_explorer.latent.views import PlaneView, first_view
+from vae_explorer.latent.views import PlaneView
 from vae_explorer.models.building import build_model
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.snapshot import Snapshot
@@ -80,8 +82,8 @@ def test_every_model_can_be_built_without_drawing_its_weights(name: str) -> None
 
 
 def test_the_same_samples_however_many_are_shown(explorer: Explorer) -> None:
-    assert np.array_equal(explorer.sample(3, seed=5), explorer.sample(10, seed=5)[:3])
-    assert not np.array_equal(explorer.sample(3, seed=5), explorer.sample(3, seed=6))
+    assert np.array_equal(explorer.sample(3, seed=5)[0], explorer.sample(10, seed=5)[0][:3])
+    assert not np.array_equal(explorer.sample(3, seed=5)[0], explorer.sample(3, seed=6)[0])
 
 
 def test_log_prior_is_the_standard_normal(explorer: Explorer) -> None:
@@ -225,3 +227,19 @@ def test_pictures_are_seen_under_the_runs_protocol_and_do_not_flicker(make_snaps
         again, _ = explorer.reconstruct(images)
         assert np.array_equal(seen, again)
     assert np.array_equal(seen, np.where(images.squeeze(1).numpy() > 127, 255, 0))
+
+
+def test_what_must_not_jump_lasts_for_one_run_and_one_data_set(explorer: Explorer, make_snapshot: MakeSnapshot) -> None:
+    snapshot = make_snapshot()
+    explorer.adopt(snapshot)
+    explorer.lasting["range"] = (0.0, 1.0)
+    explorer.adopt(dataclasses.replace(snapshot, stamp=snapshot.stamp + 1, step=snapshot.step + 1))
+    assert explorer.lasting == {"range": (0.0, 1.0)}
+    explorer.adopt(dataclasses.replace(snapshot, stamp=snapshot.stamp + 2, run_name="another run"))
+    assert explorer.lasting == {}
+
+
+def test_samples_come_with_the_points_they_were_decoded_from(explorer: Explorer) -> None:
+    pictures, z_ND = explorer.sample(5, seed=3)
+    assert z_ND is not None
+    assert np.array_equal(explorer.decode(z_ND), pictures)

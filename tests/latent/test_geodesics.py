@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.latent.layer_requests import first_view
 from vae_explorer.latent.geodesics import Geodesic, geodesic, grid_distances, grid_rect, grid_way
 from vae_explorer.latent.geometry import Surface, curve_length, step_lengths, surface_of
 from vae_explorer.latent.map_rect import MapRect
-from vae_explorer.latent.views import LineView, PlaneView, first_view
+from vae_explorer.latent.views import LineView, PlaneView
 
 PLANE = first_view(2)
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests.latent.layer_requests import first_view
 from vae_explorer.errors import UserError
 from vae_explorer.latent.explorer import Explorer
 from vae_explorer.latent.path_catalogue import PATHS, SPEEDS, Bend, PathChoice
 from vae_explorer.latent.paths import PathResult, path
-from vae_explorer.latent.views import LineView, PlaneView, first_view
+from vae_explorer.latent.views import LineView, PlaneView
 from vae_explorer.models.snapshot import Snapshot
 
 MakeSnapshot = Callable[..., Snapshot]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.latent.item_scenes import last_of, make_images, make_scene
+from tests.latent.layer_requests import first_view
 from vae_explorer.errors import UserError
 from vae_explorer.latent.explorer import Explorer
 from vae_explorer.latent.map_rect import MapRect
@@ -17,7 +18,7 @@ from vae_explorer.latent.picking import (
     items_in_value_range,
     items_of_label,
 )
-from vae_explorer.latent.views import PlaneView, first_view
+from vae_explorer.latent.views import PlaneView
 from vae_explorer.models.snapshot import Snapshot
 
 MakeSnapshot = Callable[..., Snapshot]

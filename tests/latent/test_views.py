@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae_explorer.latent.views import LineView, PlaneView, View, first_view
+from tests.latent.layer_requests import first_view
+from vae_explorer.latent.views import LineView, PlaneView, View
 
 coordinate = st.floats(-50, 50)
 

@@ -165,6 +165,16 @@ class ImageDataset:
     heldout_index_N: Tensor
     content_digest: str
 
+    def class_name(self, label: int) -> str:
+        """What a class is called: its number where it has no name."""
+        return self.class_names[label] if 0 <= label < len(self.class_names) else str(label)
+
+    def class_of(self, item: int) -> str | None:
+        """What the class of an item is called; None without labels, or for an item that is not there."""
+        if self.labels_N is None or not 0 <= item < len(self.labels_N):
+            return None
+        return self.class_name(int(self.labels_N[item]))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TestSplit:

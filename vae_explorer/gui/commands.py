@@ -40,6 +40,7 @@ class Commands(QObject):
         self._window = window
         self._form = window.panel("run_config")
         self._is_retired = False
+        self._pause_shown: tuple[str, theme.Theme] | None = None
         self._dialogs: dict[str, QDialog] = {}
         self._doctor: QProcess | None = None
         presets = {name: load_preset(name) for name in preset_names()}
@@ -113,7 +114,11 @@ class Commands(QObject):
     def _show_pause(self, colours: theme.Theme) -> None:
         paused = self._session.state is State.PAUSED
         action = self.actions["action.pause"]
-        action.setText("Continue" if paused else "Pause")
+        text = "Continue" if paused else "Pause"
+        if (text, colours) == self._pause_shown:
+            return  # an icon is drawn from its outline, and this is asked at every snapshot
+        self._pause_shown = (text, colours)
+        action.setText(text)
         action.setIcon(icon("continue" if paused else "pause", colours.text, colours.faint))
 
     # --- training
@@ -146,7 +151,9 @@ class Commands(QObject):
         form = self._form
         form.commit_pending()
         if form.problem:
-            self._session.post("error", form.problem, "Mend it in the form at the left, then train.", near="run_config")
+            self._session.post(
+                "error", form.problem, "Mend it in the form at the left, then train.", near="panel.run_config"
+            )
         return not form.problem
 
     def stop(self) -> None:

@@ -175,7 +175,7 @@ class LayerAsking(QObject):
     def _fail(self, name: str, error: Exception) -> None:
         self._drop(name)
         if isinstance(error, UserError):
-            self._map.layer_told.emit(name, f"{error.message} {error.hint}".strip())
+            self._map.layer_told.emit(name, error.in_one_line)
         else:
             self.failed.emit(LAYERS[name].title, error)
         if not self._owed:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QMimeData, QObject, QPoint, Slot
-from PySide6.QtGui import QAction, QGuiApplication, QImage
+from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtWidgets import QMenu
 
 if TYPE_CHECKING:
@@ -164,14 +163,7 @@ class MapCommands(QObject):
 
     def take(self, dropped: QMimeData) -> None:
         """Put a dropped picture on the map; of several files the first."""
-        panel = self._raised("own_picture")
-        files = [url.toLocalFile() for url in dropped.urls() if url.isLocalFile()]
-        if files:
-            panel.take_file(Path(files[0]))
-            if len(files) > 1:
-                self._session.post("info", f"The first of {len(files)} files was taken.", "Drop one picture at a time.")
-        elif dropped.hasImage():
-            panel.take_image(QImage(dropped.imageData()))
+        self._raised("own_picture").take(dropped)
 
     def _raised(self, name: str):  # type: ignore[no-untyped-def]  # each panel has its own type
         dock = self._window.docks[name]
@@ -215,6 +207,6 @@ class MapCommands(QObject):
 
             label = int(dataset.labels_N[item])
             ids_N = np.flatnonzero(dataset.labels_N.cpu().numpy() == label)
-            name = dataset.class_names[label] if label < len(dataset.class_names) else str(label)
+            name = dataset.class_name(label)
             acts[f"Select all of class {name}"] = lambda: self._map.select(ItemSet(ids_N), f"select class {name}")
         return acts

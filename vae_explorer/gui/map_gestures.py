@@ -52,6 +52,7 @@ class MapGestures(QObject):
         canvas.enclosed.connect(self._enclose)
         canvas.escaped.connect(self._escape)
         canvas.menu_requested.connect(self._open_menu)
+        self._map.view_changed.connect(self._follow_view)
 
     def latent(self, x: float, y: float) -> np.ndarray | None:
         """The latent point at a map point of the current view."""
@@ -130,14 +131,26 @@ class MapGestures(QObject):
         if view is None or z_D is None:
             return
         self._place.hover(z_D, moment)
+        self._look_for_item(view, (x, y))
+
+    def _look_for_item(self, view: View, xy: tuple[float, float]) -> None:
         if self._map.layers["codes"].is_shown or self._map.layers["posterior"].is_shown:
             reach = ITEM_REACH / self._canvas.frame.scale
-            self._map.explore("hovered", partial(_item_near, view=view, xy=(x, y), reach=reach), self._show_item)
+            self._map.explore("hovered", partial(_item_near, view=view, xy=xy, reach=reach), self._show_item)
 
     def _show_item(self, found: _Near) -> None:
         item, place = found
         self._map.hover_item(item)
         self.hovered_place.emit(place)
+
+    @Slot(object)
+    def _follow_view(self, view: View | None) -> None:
+        """What was found in another plane stands elsewhere in this one."""
+        self._map.withdraw("hovered")
+        self.hovered_place.emit(None)
+        xy = self._canvas.hovered_place
+        if view is not None and xy is not None:
+            self._look_for_item(view, xy)
 
     @Slot()
     def _leave(self) -> None:

@@ -36,8 +36,9 @@ _MARGIN = 12
 
 @dataclass(frozen=True, slots=True)
 class MapPicture:
-    """The drawings of all layers at one scale, and what they are drawn for."""
+    """The drawings of all layers at one scale, what they are drawn for, and the run, model and step they saw."""
 
+    facts: Mapping[str, str]
     drawings: tuple[tuple[LayerRecord, LayerDrawing], ...]
     size: QSize
     frame: MapFrame
@@ -79,14 +80,15 @@ def ask_for_picture(
     }
     size, labels, overlay = canvas.size(), canvas.axis_labels, canvas.overlay
 
-    def show(drawings: tuple[tuple[LayerRecord, LayerDrawing], ...]) -> None:
-        on_answer(MapPicture(drawings, size, frame, scale, labels, overlay, opacities))
+    def show(drawn: tuple[Mapping[str, str], tuple[tuple[LayerRecord, LayerDrawing], ...]]) -> None:
+        on_answer(MapPicture(*drawn, size, frame, scale, labels, overlay, opacities))
 
     map_session.explore("picture", partial(_drawn, requests=tuple(requests)), show, on_failure)
 
 
 def _drawn(explorer: Explorer, requests: tuple[tuple[LayerRecord, LayerRequest], ...]) -> Iterator[object]:
-    drawings = []
+    snapshot, drawings = explorer.snapshot, []
+    assert snapshot is not None
     for record, request in requests:
         last = None
         try:
@@ -97,17 +99,17 @@ def _drawn(explorer: Explorer, requests: tuple[tuple[LayerRecord, LayerRequest],
             continue  # a layer that this model does not have is not on the screen either
         if last is not None:
             drawings.append((record, last))
-    yield tuple(drawings)
+    yield {"run": snapshot.run_name, "model": snapshot.model_name, "step": str(snapshot.step)}, tuple(drawings)
 
 
-def png_of(picture: MapPicture, text: dict[str, str], *, has_legend: bool) -> bytes:
-    """The picture as PNG with these text chunks."""
+def png_of(image: QImage, text: Mapping[str, str]) -> bytes:
+    """An image as PNG with these text chunks; on any thread."""
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
     writer = QImageWriter(buffer, QByteArray(b"png"))
     for key, value in text.items():
         writer.setText(key, value)
-    writer.write(image_of(picture, has_legend=has_legend))
+    writer.write(image)
     return bytes(buffer.data().data())
 
 

@@ -19,7 +19,7 @@ from vae_explorer.gui.threads.asking import Asking
 from vae_explorer.gui.undo import Arrange
 from vae_explorer.latent.arrangement import Arrangement, Direction, Frame, Group, ItemSet, Pin
 from vae_explorer.latent.layers import LAYERS, Focus, GivenPosterior
-from vae_explorer.latent.view_catalogue import VIEWS, FitData, ViewChoice, build_view
+from vae_explorer.latent.view_catalogue import VIEWS, FitData, ViewChoice, build_view, first_choice
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
@@ -67,6 +67,7 @@ class MapSession(QObject):
         self.arrangement = Arrangement()
         self.view: View | None = None
         self.num_dimensions = 0
+        self.images_number = 0
         self.hovered_item: int | None = None
         self.given: tuple[GivenPosterior, ...] = ()
         self.layers = {
@@ -175,20 +176,27 @@ class MapSession(QObject):
 
     # --- used by the undo command
 
-    def place(self, arrangement: Arrangement) -> None:
-        """Show an arrangement without a new step; what belongs to another latent space is left out."""
-        points = [len(pin.z) for pin in arrangement.pins] + [len(known.vector) for known in arrangement.directions]
-        if any(size != self.num_dimensions for size in points):
-            arrangement = arrangement.without_latents()
+    def place(self, arrangement: Arrangement, images_number: int) -> None:
+        """Show an arrangement without a new step; what belongs to another latent space or to other images is left out.
+
+        `images_number` is that of the images it was made with.
+        """
+        if not arrangement.fits(self.num_dimensions):
+            arrangement = replace(arrangement.without_latents(), view=self.arrangement.view)
+        if images_number != self.images_number:
+            arrangement = arrangement.without_items()
         before, self.arrangement = self.arrangement, arrangement
         if arrangement.view != before.view:
             self._show_choice()
-        self.arranged.emit(before, arrangement)
+        self.arranged.emit(before, self.arrangement)
 
     # --- what is not undone
 
     def hover_item(self, item: int | None) -> None:
-        """The code of this item is under the mouse."""
+        """The code of this item is under the mouse; one that the images do not have is none."""
+        dataset = self._session.dataset
+        if item is not None and dataset is not None and item >= dataset.images.num_images:
+            item = None
         if item != self.hovered_item:
             self.hovered_item = item
             self.hovered_item_changed.emit(item)
@@ -219,10 +227,8 @@ class MapSession(QObject):
                 self._mask = (selection, selection.mask(dataset.images.num_images))
             mask = self._mask[1]
             items = tuple(selection.ids[:24].tolist()) if len(selection) <= 24 else ()
-        pins = self.arrangement.pins
-        pinned_ND = np.array([pin.z for pin in pins]) if pins else None
         beta = float(getattr(self._session.config.model, "beta", 1.0))
-        return Focus(self.hovered_item, items, self.given, pinned_ND, mask, beta)
+        return Focus(self.hovered_item, items, self.given, mask, beta)
 
     def layer_settings(self) -> dict[str, dict[str, Any]]:
         """How the layers are shown, as a table to remember."""
@@ -283,10 +289,11 @@ class MapSession(QObject):
         num_dimensions = 0 if codes_ND is None else int(codes_ND.shape[1])
         if num_dimensions != self.num_dimensions:
             self.num_dimensions = num_dimensions
-            self.given, self.hovered_item, self.view = (), None, None
+            self.given, self.view = (), None
+            self.hover_item(None)
             self._has_chosen_view = False
             before = self.arrangement
-            choice = _first_choice(num_dimensions)
+            choice = first_choice(num_dimensions)
             self.arrangement = replace(before.without_latents(), view=choice)
             self._show_choice()
             self.arranged.emit(before, self.arrangement)
@@ -300,6 +307,9 @@ class MapSession(QObject):
         for thread in (self._session.explorer_thread, self._session.survey_thread):
             thread.show_images(dataset)  # type: ignore[arg-type]
         self._mask = None
+        self.images_number += 1
+        for slot in ("hovered", "selection"):
+            self.withdraw(slot)
         if self.arrangement.selection is not None or self.arrangement.groups:
             before, self.arrangement = self.arrangement, self.arrangement.without_items()
             self.arranged.emit(before, self.arrangement)
@@ -354,7 +364,14 @@ class MapSession(QObject):
         if self._built_view is not None and self._built_view[0] == choice:
             view = self._built_view[1]
         else:
-            view = None if choice is None else self._built(choice)
+            try:
+                view = None if choice is None else self._built(choice)
+            except UserError as error:
+                # A step taken back may be of another latent space, or of images with labels.
+                self._session.post_error(error, near="panel.view")
+                choice = first_choice(self.num_dimensions)
+                self.arrangement = replace(self.arrangement, view=choice, frame=None)
+                view = None if choice is None else self._built(choice)
         self._built_view = None
         self._show_view(view)
 
@@ -376,14 +393,7 @@ class MapSession(QObject):
         if view != self.view:
             self.view = view
             self.view_changed.emit(view)
-            self.hover_item(None)
 
     def place_tour(self, view: View) -> None:
         """A frame of the grand tour: shown, but no step to undo."""
         self._show_view(view)
-
-
-def _first_choice(num_dimensions: int) -> ViewChoice | None:
-    if num_dimensions == 0:
-        return None
-    return ViewChoice("line") if num_dimensions == 1 else ViewChoice("dimensions")

@@ -109,7 +109,7 @@ class NeighbourSearch(QObject):
     def _tell(self, error: Exception) -> None:
         self._is_open = False
         if isinstance(error, UserError):
-            self._strip.say(f"{error.message} {error.hint}")
+            self._strip.say(error.in_one_line)
         else:
             self._strip.say(f"It cannot be compared: {error}.")
 

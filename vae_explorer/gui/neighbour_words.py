@@ -50,10 +50,9 @@ class StripCell:
 
 def item_title(dataset: ImageDataset | None, item: int) -> str:
     """An item as a person reads it: "Image 12,345 · class 7"."""
-    if dataset is None or dataset.labels_N is None:
+    name = None if dataset is None else dataset.class_of(item)
+    if name is None:
         return f"Image {item:,}"
-    label = int(dataset.labels_N[item])
-    name = dataset.class_names[label] if label < len(dataset.class_names) else str(label)
     return f"Image {item:,} · {f'class {name}' if name.isdigit() else name}"
 
 

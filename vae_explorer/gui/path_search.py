@@ -169,11 +169,11 @@ class PathSearch(QObject):
     def _fail(self, error: Exception) -> None:
         self._answered, self._asked = self._asked, None
         if isinstance(error, UserError):
-            self._set(None, f"{error.message} {error.hint}".strip())
+            self._set(None, error.in_one_line)
             return
         self._set(None, "The path could not be found.")
         self._session.post(
-            "error", f"The path could not be found: {error}.", "Choose another kind of path.", near="path"
+            "error", f"The path could not be found: {error}.", "Choose another kind of path.", near="panel.path"
         )
 
     def _set(self, found: FoundPath | None, note: str) -> None:

@@ -81,15 +81,16 @@ class Arrange(QUndoCommand):
         self._map = map_session
         self._before = map_session.arrangement
         self._after = after
+        self._images_number = map_session.images_number
         self._merge_key = merge
 
     def redo(self) -> None:
         """Show the new arrangement."""
-        self._map.place(self._after)
+        self._map.place(self._after, self._images_number)
 
     def undo(self) -> None:
         """Show the earlier one."""
-        self._map.place(self._before)
+        self._map.place(self._before, self._images_number)
 
     def id(self) -> int:
         """Tells Qt which commands may be merged."""

@@ -155,6 +155,13 @@ class Arrangement:
         path = replace(self.path, bends=())
         return replace(self, pins=pins, active_pin=min(max(index - 1, 0), len(pins) - 1), path=path)
 
+    def fits(self, num_dimensions: int) -> bool:
+        """Whether its points and directions are of a latent space of so many dimensions."""
+        points = [pin.z for pin in self.pins] + [known.vector for known in self.directions]
+        points += [bend.z for bend in self.path.bends]
+        points += [pin.z for bookmark in self.bookmarks for pin in bookmark.pins]
+        return all(len(point) == num_dimensions for point in points)
+
     def without_latents(self) -> Self:
         """What remains when the latent space is another one: sets of items, but no point, plane or direction."""
         return replace(

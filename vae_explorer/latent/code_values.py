@@ -147,21 +147,21 @@ def known_values(explorer: Explorer, name: str) -> ItemValues | None:
 def distance_values(explorer: Explorer, view: View) -> Generator[None, None, Float32 | None]:
     """How far each code lies from the view's surface, in latent units, (N,) by item id; None without fitting codes.
 
-    Kept until the next snapshot.
+    Kept for the last view, until the next snapshot: a tour has twenty views a second.
     """
     codes_ND = explorer.codes()
     if codes_ND is None or codes_ND.shape[1] != view.num_dimensions:
         return None
-    known: Float32 | None = explorer.cache.get(("distance", view))
-    if known is not None:
-        return known
+    known: tuple[View, Float32] | None = explorer.cache.get("distance")
+    if known is not None and known[0] == view:
+        return known[1]
     distance_N = np.empty(len(codes_ND), dtype=np.float32)
     for start in range(0, len(codes_ND), _DISTANCE_CHUNK):
         with np.errstate(invalid="ignore", over="ignore"):
             chunk = slice(start, start + _DISTANCE_CHUNK)
             distance_N[chunk] = view.distance(codes_ND[chunk])
         yield None
-    explorer.cache[("distance", view)] = distance_N
+    explorer.cache["distance"] = (view, distance_N)
     return distance_N
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from vae_explorer.latent.drawing import UInt8
     from vae_explorer.latent.explorer import Explorer
     from vae_explorer.latent.layers import LayerRequest
-    from vae_explorer.latent.views import Floats
+    from vae_explorer.latent.views import Floats, View
 
 UInt16 = NDArray[np.uint16]
 Indices = NDArray[np.intp]
@@ -138,15 +138,14 @@ def _opacities(explorer: Explorer, request: LayerRequest, placed: PlacedCodes) -
     view = request.view
     if view.num_dimensions <= 2 or not view.is_exact:
         return None
-    key = ("opacities", view)
-    known: UInt8 | None = explorer.cache.get(key)
-    if known is None:
+    known: tuple[View, UInt8] | None = explorer.cache.get("opacities")
+    if known is None or known[0] != view:
         distance_N = yield from distance_values(explorer, view)
         assert distance_N is not None
-        known = off_plane_steps(distance_N)[placed.order_N]
-        explorer.cache[key] = known
+        known = (view, off_plane_steps(distance_N)[placed.order_N])
+        explorer.cache["opacities"] = known
         yield None
-    return known
+    return known[1]
 
 
 def off_plane_steps(distance_N: Floats) -> UInt8:

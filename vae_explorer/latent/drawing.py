@@ -60,7 +60,6 @@ class Strokes:
     role: Role = "text"
     width: float = 1.0
     opacity: float = 1.0
-    is_closed: bool = False
     is_dashed: bool = False
     has_heads: bool = False
 

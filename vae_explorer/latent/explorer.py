@@ -68,8 +68,8 @@ class Explorer:
     """A network copy to look through. `snapshot` is the last one adopted, None before the first.
 
     `dataset` holds the images of its codes, None before one is shown. `cache` keeps what was derived from this
-    snapshot and these images and is emptied with them; `lasting` outlives snapshots, for what must not jump between
-    them. `drawn` counts the calls of each layer.
+    snapshot and these images and is emptied with them; `lasting` outlives snapshots of one run, for what must not jump
+    between them. `drawn` counts the calls of each layer.
     """
 
     def __init__(self) -> None:
@@ -105,7 +105,9 @@ class Explorer:
             self._model, self._built_for = model, built_for
         else:
             self._model.load_state_dict(dict(snapshot.weights))
-        self.snapshot = snapshot
+        before, self.snapshot = self.snapshot, snapshot
+        if before is not None and _network_of(before) != _network_of(snapshot):
+            self.lasting.clear()
         self._codes_ND = None
         self.cache.clear()
 
@@ -221,10 +223,10 @@ class Explorer:
         return apply_protocol(self._adopted().protocol, images_BCHW, fixed_draw(images_BCHW, DISPLAY_SEED))
 
     @torch.inference_mode()
-    def sample(self, num: int, seed: int) -> UInt8:
-        """The first `num` (at most 400) decoded draws from the prior, by a generator of their own.
+    def sample(self, num: int, seed: int) -> tuple[UInt8, NDArray[np.float64] | None]:
+        """The first `num` (at most 400) draws from the prior decoded, by a generator of their own, and their points.
 
-        Raises UserError for a model without a prior.
+        The points z_ND are None where latents are not points of R^D. Raises UserError for a model without a prior.
         """
         model = self._network()
         if not self.record.has_prior:
@@ -234,7 +236,10 @@ class Explorer:
         generator = torch.Generator(self._device()).manual_seed(seed)
         z = model.sample_prior(MAX_SAMPLES, generator)
         first = z[:num] if isinstance(z, torch.Tensor) else tuple(level[:num] for level in z)
-        return as_pictures(model.decode(first).mean_BCHW)
+        z_ND = None
+        if isinstance(first, torch.Tensor) and first.shape[1:] == (self.num_dimensions,):
+            z_ND = first.double().cpu().numpy()
+        return as_pictures(model.decode(first).mean_BCHW), z_ND
 
     @torch.inference_mode()
     def log_prior(self, z_ND: Floats) -> NDArray[np.float64] | None:
@@ -269,6 +274,10 @@ class Explorer:
 
     def _device(self) -> torch.device:
         return next(self._network().parameters()).device
+
+
+def _network_of(snapshot: Snapshot) -> tuple[object, ...]:
+    return snapshot.run_name, snapshot.model_name, snapshot.model_config
 
 
 def as_pictures(x_NCHW: Tensor) -> UInt8:

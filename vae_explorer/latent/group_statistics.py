@@ -117,8 +117,7 @@ def _class_counts(dataset: ImageDataset, ids_N: NDArray[np.int64]) -> tuple[tupl
         return (), ()
     labels = dataset.labels_N.cpu().numpy()[ids_N]
     counts = np.bincount(labels[labels >= 0], minlength=len(dataset.class_names))
-    known = dataset.class_names
-    names = tuple(known[number] if number < len(known) else str(number) for number in range(len(counts)))
+    names = tuple(dataset.class_name(number) for number in range(len(counts)))
     return names, tuple(counts.tolist())
 
 

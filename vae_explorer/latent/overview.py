@@ -95,7 +95,7 @@ class OverviewView:
 
     def renewed(self, codes_ND: Floats) -> OverviewView:
         """The same layout with the items' codes of another snapshot; items whose code is not finite are left out."""
-        latents = np.asarray(codes_ND, dtype=np.float64)[self.item_ids_P]
+        latents = np.asarray(codes_ND)[self.item_ids_P].astype(np.float64)
         is_finite_P = np.isfinite(latents).all(axis=1)
         return replace(
             self,

@@ -152,8 +152,8 @@ def _places(request: LayerRequest, xy_P2: Floats, num_dimensions: int) -> Floats
 def _own_share(
     explorer: Explorer, request: LayerRequest, codes: LabelledCodes, k: int
 ) -> Generator[None, None, tuple[float, int]]:
-    key = ("own region", request.view, k)
-    known: tuple[float, int] | None = explorer.cache.get(key)
+    key = (request.view, k)
+    known: tuple[float, int] | None = explorer.cache.setdefault("own region", {}).get(key)
     if known is None:
         num = len(codes.label_M)
         own_P = np.linspace(0, num - 1, min(_NUM_CHECKED, num)).astype(np.int64)
@@ -161,7 +161,7 @@ def _own_share(
             return 0.0, num
         share_PK = yield from prepared_votes(codes.point_MD[own_P], codes, k, own_P)
         known = float(np.mean(share_PK.argmax(axis=1) == codes.label_M[own_P])), len(own_P)
-        explorer.cache[key] = known
+        explorer.cache["own region"] = {key: known}
     return known
 
 
@@ -192,5 +192,5 @@ def _raster(request: LayerRequest, share_HWK: Float32) -> Generator[None, None, 
 
 
 def _names(explorer: Explorer, num_classes: int) -> tuple[str, ...]:
-    given = explorer.dataset.class_names if explorer.dataset is not None else ()
-    return tuple(given[number] if number < len(given) else str(number) for number in range(num_classes))
+    assert explorer.dataset is not None
+    return tuple(explorer.dataset.class_name(number) for number in range(num_classes))

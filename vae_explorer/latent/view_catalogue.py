@@ -81,6 +81,13 @@ def views_for(num_dimensions: int, has_labels: bool) -> tuple[ViewRecord, ...]:
     )
 
 
+def first_choice(num_dimensions: int) -> ViewChoice | None:
+    """What a latent space of so many dimensions is first shown in; None for a model without latent points."""
+    if num_dimensions == 0:
+        return None
+    return ViewChoice("line") if num_dimensions == 1 else ViewChoice("dimensions")
+
+
 def build_view(choice: ViewChoice, data: FitData, last: View | None = None) -> View:
     """The view of this choice; raises UserError where it cannot be made for these codes."""
     record = VIEWS[choice.name]

@@ -214,13 +214,6 @@ class LineView:
         return np.ones((len(xy_N2), 1)), np.zeros((len(xy_N2), 1))
 
 
-def first_view(num_dimensions: int) -> View:
-    """The view a model is first shown in: the line for D = 1, else dimensions 1 and 2 through the origin."""
-    if num_dimensions == 1:
-        return LineView()
-    return PlaneView.of_dimensions(0, 1, np.zeros(num_dimensions))
-
-
 def spread(jacobian: Float64, sigma_ND: Floats) -> Float64:
     """Covariance_N22 = J' diag(sigma^2) J of map coordinates whose derivative is J, (D, 2) or (N, D, 2)."""
     variance_ND = np.square(np.asarray(sigma_ND, dtype=np.float64))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QStandardPaths, Qt, Slot
-from PySide6.QtGui import QCloseEvent, QGuiApplication
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -27,6 +28,8 @@ from vae_explorer.gui.settings import Settings
 from vae_explorer.gui.threads.writing import FileWriting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vae_explorer.gui.panels.latent_map import LatentMapPanel
     from vae_explorer.gui.session import Session
 
@@ -94,12 +97,15 @@ class SaveMapDialog(QDialog):
         kind, has_legend = str(self.kind.currentData()), self.legend.isChecked()
 
         def write(picture: MapPicture) -> None:
-            # The widgets that a picture is made of belong to this thread; only the writing does not.
-            text = self._text()
-            make = png_of(picture, text, has_legend=has_legend) if kind == "png" else svg_of(
-                picture, f"Latent map, {text['run']}, step {text['step']}", has_legend=has_legend
-            )  # fmt: skip
-            self._writing.start(path, lambda: make)
+            # The widgets that a picture is made of belong to this thread; compressing and writing do not.
+            labels = picture.axis_labels
+            if kind == "png":
+                text = {**picture.facts, "kind": "latent map", "axes": f"{labels[0]}, {labels[1]}"}
+                self._writing.start(path, partial(png_of, image_of(picture, has_legend=has_legend), text))
+                return
+            title = f"Latent map, {picture.facts['run']}, step {picture.facts['step']}"
+            svg = svg_of(picture, title, has_legend=has_legend)
+            self._writing.start(path, lambda: svg)
 
         self._ask(write)
 
@@ -113,28 +119,19 @@ class SaveMapDialog(QDialog):
 
         self._ask(put)
 
-    def closeEvent(self, event: QCloseEvent) -> None:
-        """What is being drawn is no longer wanted."""
+    def done(self, result: int) -> None:
+        """What is being drawn is no longer wanted, whichever way the dialog is closed."""
         self._session.map.withdraw("picture")
-        super().closeEvent(event)
+        super().done(result)
 
-    def _ask(self, on_answer: object) -> None:
+    def _ask(self, on_answer: Callable[[MapPicture], None]) -> None:
         self._busy(True, "Drawing the map…")
         try:
             ask_for_picture(
-                self._session.map, self._panel.canvas, self.scale.value(), on_answer, self._show_failure,  # type: ignore[arg-type]
+                self._session.map, self._panel.canvas, self.scale.value(), on_answer, self._show_failure
             )  # fmt: skip
         except UserError as error:
             self._show_error(error)
-
-    def _text(self) -> dict[str, str]:
-        snapshot = self._session.snapshot
-        assert snapshot is not None
-        labels = self._panel.canvas.axis_labels
-        return {
-            "run": snapshot.run_name, "model": snapshot.model_name, "step": str(snapshot.step), "kind": "latent map",
-            "axes": f"{labels[0]}, {labels[1]}",
-        }  # fmt: skip
 
     @Slot()
     def _choose(self) -> None:
@@ -163,7 +160,7 @@ class SaveMapDialog(QDialog):
 
     @Slot(object)
     def _show_error(self, error: UserError) -> None:
-        self._busy(False, f"{error.message} {error.hint}")
+        self._busy(False, error.in_one_line)
 
     def _show_failure(self, error: Exception) -> None:
         if isinstance(error, UserError):

@@ -253,7 +253,7 @@ class SavePathDialog(QDialog):
         self._enable_saving()
 
     def _tell(self, error: UserError) -> None:
-        self._say(f"{error.message} {error.hint}".strip(), is_error=True)
+        self._say(error.in_one_line, is_error=True)
 
     def _say(self, text: str, *, is_error: bool = False) -> None:
         colours = theme.current()

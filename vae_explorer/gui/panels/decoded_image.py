@@ -10,10 +10,12 @@ from PySide6.QtCore import QSize, Qt, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
+from vae_explorer.errors import UserError
 from vae_explorer.gui.decoded_layout import decoded_layout
 from vae_explorer.gui.neighbour_search import NeighbourSearch
 from vae_explorer.gui.neighbour_words import item_title
 from vae_explorer.gui.threads.place import DecodedPlace
+from vae_explorer.gui.widgets.image_actions import point_in_full
 from vae_explorer.gui.widgets.image_view import ImageView
 from vae_explorer.gui.widgets.map_frame import number_text
 from vae_explorer.gui.widgets.neighbour_strip import NeighbourStrip
@@ -65,6 +67,7 @@ class DecodedImagePanel(QWidget):
         self._is_wide: bool | None = None
         self._arrange(False)
         self._place.decoded.connect(self._show)
+        self._place.failed.connect(self._tell_failure)
         session.snapshot_changed.connect(self._snapshot_came)
         session.map.arranged.connect(self._follow_arrangement)
         session.map.hovered_item_changed.connect(self._show_tag)
@@ -160,6 +163,13 @@ class DecodedImagePanel(QWidget):
         self.neighbours.follow(place)
         self.session.want_snapshot()
 
+    @Slot(object)
+    def _tell_failure(self, error: Exception) -> None:
+        if self._is_active:
+            text = f"This place could not be decoded: {error}."
+            self.view.set_note(error.in_one_line if isinstance(error, UserError) else text)
+            self.view.show_picture(None)
+
     def _badge(self, place: DecodedPlace) -> str:
         view = self.session.map.view
         if not place.is_exact:
@@ -211,5 +221,5 @@ def _coordinates(z_D: np.ndarray) -> str:
 
 
 def _facts(place: DecodedPlace) -> dict[str, str]:
-    z = " ".join(repr(float(value)) for value in place.z_D)
-    return {"kind": "decoded" if place.is_exact else "decoded, approximate", "step": str(place.step), "z": z}
+    kind = "decoded" if place.is_exact else "decoded, approximate"
+    return {"kind": kind, "step": str(place.step), "z": point_in_full(place.z_D)}

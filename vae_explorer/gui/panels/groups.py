@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from vae_explorer.gui.session import Session
 
-_NEAR = "groups"
+_NEAR = "panel.groups"
 
 
 class GroupsPanel(QWidget):

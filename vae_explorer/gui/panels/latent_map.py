@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from vae_explorer.latent.arrangement import Arrangement
     from vae_explorer.latent.drawing import LayerDrawing
     from vae_explorer.latent.paths import PathResult
+    from vae_explorer.latent.view_catalogue import ViewChoice
     from vae_explorer.latent.views import View
     from vae_explorer.models.snapshot import Snapshot
 
@@ -54,6 +55,7 @@ class LatentMapPanel(QWidget):
         self._has_fitted = False
         self._extent = _LEAST_EXTENT
         self._looked_at: tuple[object, ...] = ()
+        self._shown_choice: ViewChoice | None = None
         self._drawn_manifold: MapRect | None = None
         self._path: PathResult | None = None
         self.canvas = MapCanvas()
@@ -99,6 +101,7 @@ class LatentMapPanel(QWidget):
         self._settled.timeout.connect(self._keep_frame)
         canvas.frame_changed.connect(self._frame_changed)
         canvas.taken_over.connect(self._taken_over)
+        canvas.gesture_began.connect(self._keep_frame_first)
         canvas.fit_requested.connect(self.fit)
         self.gestures.hovered_place.connect(self._show_item)
         self.toolbar.fit_clicked.connect(self.fit)
@@ -180,22 +183,20 @@ class LatentMapPanel(QWidget):
     @Slot(object)
     def _show_view(self, view: View | None) -> None:
         self.canvas.axis_labels = ("", "") if view is None else view.axis_labels
-        if view is None or not self._is_refit:
+        choice, before = self._map.arrangement.view, self._shown_choice
+        self._shown_choice = choice
+        self._show_pins()
+        self._show_curve()
+        if view is None or choice is None or choice != before:
             self._has_fitted, self._extent = False, _LEAST_EXTENT
             self.asking.forget()
             self._drawn_manifold = None
             self.canvas.set_manifold(None)
-        self._last_choice = self._map.arrangement.view
-        self._show_pins()
-        self._show_curve()
-        self.asking.ask_all()
-
-    _last_choice: object = None
-
-    @property
-    def _is_refit(self) -> bool:
-        """Whether the plane is the last one, fitted again or a frame of the tour further: then nothing is taken off."""
-        return self._map.arrangement.view == self._last_choice and self._last_choice is not None
+            self.asking.ask_all()
+        elif choice.name == "tour":
+            self.asking.plane_turned()
+        else:
+            self.asking.plane_fitted()
 
     @Slot()
     def _redraw(self) -> None:
@@ -288,6 +289,13 @@ class LatentMapPanel(QWidget):
     def _taken_over(self) -> None:
         self.toolbar.show_following(False)
         self._settled.start()
+
+    @Slot()
+    def _keep_frame_first(self) -> None:
+        """What was panned before a drag is a step of its own before it, never one in the middle of the drag."""
+        if self._settled.isActive():
+            self._settled.stop()
+            self._keep_frame()
 
     @Slot()
     def _keep_frame(self) -> None:

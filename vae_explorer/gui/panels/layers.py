@@ -166,7 +166,7 @@ class LayerRow(QWidget):
         try:
             value = parsed(setting, as_editor(widget))
         except UserError as error:
-            self.tell(f"{error.message} {error.hint}")
+            self.tell(error.in_one_line)
             return
         self._map.set_layer(self.record.name, options=replace(options, **{name: value}))
 

@@ -113,9 +113,9 @@ class LookingPanel(QWidget):
             self.show_answer(answer)
             self.session.want_snapshot()
 
-    @Slot(str, object)
-    def _tell_failure(self, slot: str, error: Exception) -> None:
-        if slot != self.slot_name or not self._is_active:
+    @Slot(str, int, object)
+    def _tell_failure(self, slot: str, number: int, error: Exception) -> None:
+        if slot != self.slot_name or number != self._number or not self._is_active:
             return
         if isinstance(error, UserError):
             self.show_note(error.message)

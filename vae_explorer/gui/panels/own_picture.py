@@ -103,7 +103,7 @@ class OwnPicturePanel(QWidget):
     def paste_picture(self) -> None:
         """Take a picture, or the file of one, from the clipboard."""
         content = QGuiApplication.clipboard().mimeData()
-        if content is None or not self._take_content(content):
+        if content is None or not self.take(content):
             self._say("There is no picture on the clipboard.", "Copy a picture or a picture file, then paste again.")
 
     def take_file(self, path: Path) -> None:
@@ -154,10 +154,11 @@ class OwnPicturePanel(QWidget):
     def dropEvent(self, event: QDropEvent) -> None:
         """Take the first of what is dropped."""
         event.acceptProposedAction()
-        if not self._take_content(event.mimeData()):
+        if not self.take(event.mimeData()):
             self._say("What was dropped holds no picture of this computer.", "Save it as a file, then drop the file.")
 
-    def _take_content(self, content: QMimeData) -> bool:
+    def take(self, content: QMimeData) -> bool:
+        """Put in what was dropped or pasted, of several files the first; whether it holds a picture."""
         files = [Path(url.toLocalFile()) for url in content.urls() if url.isLocalFile()]
         if files:
             self.take_file(files[0])

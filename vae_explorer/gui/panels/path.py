@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 
 from vae_explorer.gui.path_search import NO_PINS, PathSearch
 from vae_explorer.gui.widgets.filmstrip import Filmstrip
+from vae_explorer.gui.widgets.image_actions import point_in_full
 from vae_explorer.gui.widgets.map_frame import number_text
 from vae_explorer.gui.widgets.path_controls import PathControls
 from vae_explorer.latent.path_bending import bent
@@ -142,7 +143,7 @@ class PathPanel(QWidget):
         found = self._search.found
         if found is None:
             return {}
-        return {**found.text(), "z": " ".join(repr(float(value)) for value in found.result.z_FD[frame])}
+        return {**found.text(), "z": point_in_full(found.result.z_FD[frame])}
 
     def bend(self, position: float, z_D: np.ndarray, merge: str = "") -> None:
         """Draw the curve to a latent point from a place on it, from 0 to 1 by the number of `result.curve_PD`'s points.

@@ -139,7 +139,7 @@ class RunConfigPanel(QWidget):
             else:
                 self.session.edit(path, value)
         except SettingError as error:
-            self.row(path).say(f"{error.message} {error.hint}", "error")
+            self.row(path).say(error.in_one_line, "error")
 
     @Slot(int)
     def _preset_chosen(self, index: int) -> None:

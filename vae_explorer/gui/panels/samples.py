@@ -11,6 +11,7 @@ from PySide6.QtCore import QPoint, Slot
 from PySide6.QtWidgets import QMenu
 
 from vae_explorer.gui.panels.looking_panel import LookingPanel
+from vae_explorer.gui.widgets.image_actions import point_in_full
 from vae_explorer.gui.widgets.image_grid import ImageGrid
 from vae_explorer.models.catalogue import MODELS
 
@@ -86,22 +87,10 @@ class SamplesPanel(LookingPanel):
 def _facts(samples: Samples, number: int, _part: int) -> dict[str, str]:
     facts = {"draw": str(number)}
     if samples.z_ND is not None:
-        facts["z"] = " ".join(repr(value) for value in samples.z_ND[number].tolist())
+        facts["z"] = point_in_full(samples.z_ND[number])
     return facts
 
 
 def _draw(explorer: Explorer, num: int) -> Samples:
-    import torch
-
-    from vae_explorer.latent.explorer import MAX_SAMPLES
-
     assert explorer.snapshot is not None
-    pictures = explorer.sample(num, SEED)
-    # The same block by a generator of the same seed: these are the points that were decoded.
-    generator = torch.Generator(explorer.device).manual_seed(SEED)
-    with torch.inference_mode():
-        z = explorer.network.sample_prior(MAX_SAMPLES, generator)
-    z_ND = None
-    if isinstance(z, torch.Tensor) and z.shape[1:] == (explorer.num_dimensions,):
-        z_ND = z[: len(pictures)].double().cpu().numpy()
-    return Samples(pictures, z_ND, explorer.snapshot.step)
+    return Samples(*explorer.sample(num, SEED), explorer.snapshot.step)

@@ -64,8 +64,8 @@ class Asking(QObject):
         if question is not None and number == question.number:
             question.on_answer(result)
 
-    @Slot(str, object)
-    def _tell_failure(self, slot: str, error: Exception) -> None:
+    @Slot(str, int, object)
+    def _tell_failure(self, slot: str, number: int, error: Exception) -> None:
         question = self._questions.get(slot)
-        if question is not None and question.on_failure is not None:
+        if question is not None and number == question.number and question.on_failure is not None:
             question.on_failure(error)

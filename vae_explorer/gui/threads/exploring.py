@@ -56,12 +56,13 @@ class ExplorerThread(QObject):
     the GUI thread.
         `stamp` is that of the snapshot the work saw. Never for a request that a newer one of its slot has
         overtaken.
-    failed(slot, exception): the work of the newest request raised.
+    failed(slot, number, exception): the work of the newest request raised; number 0 where a snapshot could not be
+        adopted.
     adopted(snapshot): emitted in the GUI thread by `adopt`.
     """
 
     answered = Signal(str, int, object, int)
-    failed = Signal(str, object)
+    failed = Signal(str, int, object)
     adopted = Signal(object)
 
     def __init__(self, parent: QObject | None = None, make_explorer: Callable[[], Explorer] | None = None) -> None:
@@ -100,7 +101,7 @@ class ExplorerThread(QObject):
         self.adopted.emit(snapshot)
 
     def show_images(self, dataset: ImageDataset | None) -> None:
-        """The images whose codes the snapshots from now on hold."""
+        """The images whose codes the next snapshots hold: shown with the first of these, at once where none were."""
         with self._condition:
             self._images = (dataset,)
 
@@ -169,7 +170,7 @@ class ExplorerThread(QObject):
         torch.set_num_threads(1)
         explorer = self._make_explorer()
         while self._wait(explorer):
-            images, snapshot = self._take_images(), self._take_snapshot()
+            images, snapshot = self._take_news(explorer)
             if images is not None:
                 explorer.show_images(images[0])
             if snapshot is not None:
@@ -186,20 +187,20 @@ class ExplorerThread(QObject):
                 self._condition.wait()
             return False
 
-    def _take_images(self) -> tuple[ImageDataset | None] | None:
-        with self._condition:
-            images, self._images = self._images, None
-            return images
-
-    def _take_snapshot(self) -> Snapshot | None:
+    def _take_news(self, explorer: Explorer) -> tuple[tuple[ImageDataset | None] | None, Snapshot | None]:
+        """The images and the snapshot that are looked at from now on, None for what stays."""
         with self._condition:
             for slot in self._waiting:
                 self._under_way.pop(slot, None)
             if self._under_way:
-                # What is under way finishes with the weights it began with: a picture is of one snapshot.
-                return None
+                # What is under way finishes with what it began with: a picture is of one snapshot and its images.
+                return None, None
             snapshot, self._snapshot = self._snapshot, None
-            return snapshot
+            images = None
+            # Other images come before the snapshot that holds their codes, and wait for it.
+            if snapshot is not None or explorer.dataset is None:
+                images, self._images = self._images, None
+            return images, snapshot
 
     def _adopt_in(self, explorer: Explorer, snapshot: Snapshot) -> None:
         start = time.thread_time()
@@ -209,13 +210,18 @@ class ExplorerThread(QObject):
             if is_first:
                 _warm_up(explorer)
         except Exception as error:  # a failed look must not end the thread; the window tells
-            self._emit_failed("point", error)
+            self._emit_failed("point", 0, error)
         self._count(time.thread_time() - start)
 
     def _serve_one(self, explorer: Explorer) -> None:
         with self._condition:
-            slot = next((name for name in SLOTS if name in self._waiting or name in self._under_way), None)
-            if slot is None or not explorer.stamp:
+            if not explorer.stamp:
+                return
+            # What was asked of a latent space that is to come has no meaning in the one at hand.
+            is_too_early = self._snapshot is not None and _dimensions_of(self._snapshot) != explorer.num_dimensions
+            ready = self._under_way if is_too_early else self._waiting.keys() | self._under_way.keys()
+            slot = next((name for name in SLOTS if name in ready), None)
+            if slot is None:
                 return
             request = self._waiting.pop(slot, None) or self._under_way[slot]
             self._under_way[slot] = request
@@ -245,7 +251,7 @@ class ExplorerThread(QObject):
             is_wanted = is_current and not self._is_overtaken(slot)
         if error is not None:
             if is_wanted:
-                self._emit_failed(slot, error)
+                self._emit_failed(slot, request.number, error)
         elif is_wanted and result is not None and result is not _END:
             self.answered.emit(slot, request.number, result, explorer.stamp)
 
@@ -260,9 +266,9 @@ class ExplorerThread(QObject):
         self._overtaken_since[slot] = now
         return False
 
-    def _emit_failed(self, slot: str, error: Exception) -> None:
+    def _emit_failed(self, slot: str, number: int, error: Exception) -> None:
         # Without its traceback the exception holds no tensors of the frames it came through.
-        self.failed.emit(slot, error.with_traceback(None))
+        self.failed.emit(slot, number, error.with_traceback(None))
 
     def _count(self, seconds: float, *, is_asked_by_hand: bool = False) -> None:
         now = time.perf_counter()
@@ -278,6 +284,10 @@ class ExplorerThread(QObject):
 
 
 _END = object()
+
+
+def _dimensions_of(snapshot: Snapshot) -> int:
+    return 0 if snapshot.codes_ND is None else int(snapshot.codes_ND.shape[1])
 
 
 def _warm_up(explorer: Explorer) -> None:

@@ -46,10 +46,12 @@ class PlaceLookedAt(QObject):
     GUI thread. It numbers its requests on the slot "point" and repeats the current one when a snapshot is
     adopted. Nothing is asked for while nobody watches.
 
-    decoded(DecodedPlace): the current place has a new picture.
+    decoded(DecodedPlace): the current place has a new picture. failed(Exception): it has none, or the weights could not
+    be taken over at all.
     """
 
     decoded = Signal(object)
+    failed = Signal(object)
 
     def __init__(self, thread: ExplorerThread) -> None:
         super().__init__(thread)
@@ -66,6 +68,7 @@ class PlaceLookedAt(QObject):
         self.latency_ms = 0.0
         """From the last mouse or key event on the map to its picture painted, in milliseconds."""
         thread.answered.connect(self._show, Qt.ConnectionType.QueuedConnection)
+        thread.failed.connect(self._fail, Qt.ConnectionType.QueuedConnection)
         thread.adopted.connect(self._follow)
 
     def watch(self, watcher: str, is_watching: bool) -> None:
@@ -158,6 +161,11 @@ class PlaceLookedAt(QObject):
         del stamp
         if slot == "point" and number >= self._oldest_wanted and isinstance(result, DecodedPlace):
             self.decoded.emit(result)
+
+    @Slot(str, int, object)
+    def _fail(self, slot: str, number: int, error: Exception) -> None:
+        if slot == "point" and number in (0, self._number):
+            self.failed.emit(error)
 
     def _current(self) -> tuple[str, Floats]:
         if self._hover_D is not None and (self._is_hovering or self._pin_D is None):

@@ -84,4 +84,4 @@ class CurveSaveButton(QToolButton):
 
     @Slot(object)
     def _failed(self, error: UserError) -> None:
-        self.noted.emit(f"{error.message} {error.hint}")
+        self.noted.emit(error.in_one_line)

@@ -255,7 +255,7 @@ class DirectionsSection(Section):
             self.session.map.add_direction(direction)
 
     def _tell(self, error: Exception) -> None:
-        self.say(f"{error.message} {error.hint}" if isinstance(error, UserError) else f"No direction: {error}.")
+        self.say(error.in_one_line if isinstance(error, UserError) else f"No direction: {error}.")
 
     # --- what is there
 

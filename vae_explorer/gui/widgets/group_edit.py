@@ -141,9 +141,7 @@ class EditSection(Section):
 
     def _tell(self, error: Exception) -> None:
         if self._is_active:
-            self.say(
-                f"{error.message} {error.hint}" if isinstance(error, UserError) else f"It cannot be decoded: {error}."
-            )
+            self.say(error.in_one_line if isinstance(error, UserError) else f"It cannot be decoded: {error}.")
 
     @Slot()
     def _show(self) -> None:

@@ -160,7 +160,7 @@ class MembersSection(Section):
     def _tell(self, error: Exception) -> None:
         self._summed = None
         self._show_statistics(None)
-        self.say(f"{error.message} {error.hint}" if isinstance(error, UserError) else f"No members: {error}.")
+        self.say(error.in_one_line if isinstance(error, UserError) else f"No members: {error}.")
 
     def _show_statistics(self, statistics: GroupStatistics | None) -> None:
         self.statistics = statistics

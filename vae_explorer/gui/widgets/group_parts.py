@@ -23,15 +23,11 @@ from PySide6.QtGui import (
     QWheelEvent,
 )
 from PySide6.QtWidgets import (
-    QComboBox,
     QGridLayout,
     QLabel,
     QLayout,
     QLineEdit,
     QSizePolicy,
-    QStyle,
-    QStyleOptionComboBox,
-    QStylePainter,
     QToolButton,
     QToolTip,
     QVBoxLayout,
@@ -40,6 +36,7 @@ from PySide6.QtWidgets import (
 
 from vae_explorer.gui import theme
 from vae_explorer.gui.icons import icon
+from vae_explorer.gui.widgets.choice_field import ChoiceField
 from vae_explorer.gui.widgets.image_view import ImageView, UInt8, crisp_scale
 
 MOST_NAME_LETTERS = 80
@@ -200,15 +197,12 @@ class NameField(QLineEdit):
         self.setCursorPosition(0)
 
 
-class ChoiceBox(QComboBox):
-    """A combo box that gives way in width, and leaves the wheel to the panel it stands in."""
+class ChoiceBox(ChoiceField):
+    """A field of choices that keeps what a person chose, and leaves the wheel to the panel it stands in."""
 
     def __init__(self, accessible_name: str) -> None:
-        super().__init__()
-        self.setAccessibleName(accessible_name)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        super().__init__(accessible_name)
         self.setMinimumContentsLength(1)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._is_chosen = False
         self.activated.connect(self._keep)
 
@@ -223,16 +217,6 @@ class ChoiceBox(QComboBox):
     def minimumSizeHint(self) -> QSize:
         """Room for a few letters."""
         return QSize(_LEAST_CHOICE_WIDTH, super().minimumSizeHint().height())
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """A name that is too long ends in an ellipsis."""
-        option, painter = QStyleOptionComboBox(), QStylePainter(self)
-        self.initStyleOption(option)
-        complex_control, part = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
-        room = self.style().subControlRect(complex_control, option, part, self).width() - 4
-        option.currentText = self.fontMetrics().elidedText(option.currentText, Qt.TextElideMode.ElideRight, room)
-        painter.drawComplexControl(complex_control, option)
-        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
     def show_choices(self, names: Sequence[str], data: Sequence[Any], chosen: int = 0) -> None:
         """Other choices. What a person chose stays where there still is one of that name; else `chosen` is shown."""

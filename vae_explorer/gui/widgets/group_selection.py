@@ -134,7 +134,7 @@ class SelectionSection(Section):
         try:
             ids = items_of_label(self.session.dataset, self.label.currentIndex())
         except UserError as error:
-            self.say(f"{error.message} {error.hint}")
+            self.say(error.in_one_line)
             return
         before = self.session.map.arrangement.selection
         if is_adding and before is not None:
@@ -190,7 +190,7 @@ class SelectionSection(Section):
     def _tell(self, error: Exception) -> None:
         self._show_looking(False)
         if isinstance(error, UserError):
-            self.say(f"{error.message} {error.hint}")
+            self.say(error.in_one_line)
         else:
             self.say(f"The images could not be found: {error}.")
 

@@ -226,6 +226,11 @@ class ImageActions(QObject):
             session.post("info", f"The picture was saved as {path.name}.")
 
 
+def point_in_full(z_D: np.ndarray) -> str:
+    """A latent point for a file: every coordinate to its last digit."""
+    return " ".join(repr(float(value)) for value in z_D)
+
+
 def file_stem(facts: Mapping[str, str]) -> str:
     """A file name without ending from what a picture is, such as "decoded step 1200"."""
     words = [facts.get("kind", "picture")]

@@ -32,7 +32,7 @@ class PinMark:
 class MapOverlay:
     """All of it, in map points.
 
-    `gesture` is the outline of a lasso or rectangle in progress, `item` the hovered code, `badge` a word of caution.
+    `gesture` is the outline of a lasso or rectangle in progress, `item` the hovered code.
     """
 
     pins: tuple[PinMark, ...] = ()
@@ -41,7 +41,6 @@ class MapOverlay:
     current_stop: int = -1
     gesture: tuple[Place, ...] = ()
     item: Place | None = None
-    badge: str = ""
 
 
 def paint_overlay(painter: QPainter, frame: MapFrame, colours: Theme, overlay: MapOverlay, is_line: bool) -> None:
@@ -65,8 +64,6 @@ def paint_overlay(painter: QPainter, frame: MapFrame, colours: Theme, overlay: M
         painter.setPen(QPen(QColor(colours.accent), 1.5, Qt.PenStyle.DashLine))
         painter.drawPolygon(outline)
         painter.setBrush(_NO_BRUSH)
-    if overlay.badge:
-        _paint_badge(painter, frame, colours, overlay.badge)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
 
@@ -114,14 +111,4 @@ def _paint_pin(painter: QPainter, frame: MapFrame, colours: Theme, pin: PinMark,
     painter.setPen(QColor(colours.accent_text if pin.is_active else colours.panel))
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, pin.name)
     painter.restore()
-    painter.setBrush(_NO_BRUSH)
-
-
-def _paint_badge(painter: QPainter, frame: MapFrame, colours: Theme, text: str) -> None:
-    width = painter.fontMetrics().horizontalAdvance(text) + 16
-    box = QRectF(frame.width - width - 8, 8, width, painter.fontMetrics().height() + 6)
-    painter.setPen(QColor(colours.warning))
-    painter.setBrush(QColor(colours.warning_ground))
-    painter.drawRoundedRect(box, 4, 4)
-    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
     painter.setBrush(_NO_BRUSH)

@@ -1,4 +1,4 @@
-"""What is painted over the map's pictures: axes, the prior's circles, the cell under the mouse, the pin."""
+"""The map's pictures laid into the plane, and around them: axes, the place and the cell under the mouse."""
 
 from __future__ import annotations
 

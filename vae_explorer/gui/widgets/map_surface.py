@@ -73,6 +73,11 @@ class MapSurface(QWidget):
         return self._goal is not None
 
     @property
+    def hovered_place(self) -> tuple[float, float] | None:
+        """The map point under the mouse, None where it is elsewhere."""
+        return self._hover
+
+    @property
     def plot(self) -> QRect:
         """The plot inside the axes, in the widget's logical pixels."""
         return QRect(

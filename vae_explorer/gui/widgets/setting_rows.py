@@ -175,7 +175,7 @@ class SettingRow(QObject):
             value = parsed(self.setting, as_editor(self.editor))
         except SettingError as error:
             self._set_problem(error)
-            self.say(f"{error.message} {error.hint}", "error")
+            self.say(error.in_one_line, "error")
             return None
         if self.problem is not None or self._message_kind:
             self.say("", "")

@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
-from vae_explorer.gui.widgets.view_fields import ChoiceField
+from vae_explorer.gui.widgets.choice_field import ChoiceField
 from vae_explorer.latent.arrangement import Point, as_point
 
 if TYPE_CHECKING:

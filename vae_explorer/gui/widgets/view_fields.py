@@ -1,27 +1,23 @@
-"""What the sections of the view panel are made of: a heading that folds, a field of choices, a slider with a zero."""
+"""What the sections of the view panel are made of: a heading that folds, a pair of choices, a slider with a zero."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPaintEvent, QWheelEvent
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import (
-    QComboBox,
     QGridLayout,
     QLabel,
     QSizePolicy,
     QSlider,
-    QStyle,
-    QStyleOptionComboBox,
-    QStylePainter,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from vae_explorer.gui import theme
+from vae_explorer.gui.widgets.choice_field import ChoiceField
 
 SLIDER_REACH = 3.0
 """Sliders go from minus this to this, in units of the prior's standard deviation."""
@@ -84,59 +80,6 @@ class FoldSection(QWidget):
     def _fold(self, is_open: bool) -> None:
         self._show_fold(is_open)
         self.folded.emit(not is_open)
-
-
-class ChoiceField(QComboBox):
-    """A combo box that is as narrow as its place, ends long texts in an ellipsis and lets the panel scroll past it."""
-
-    def __init__(self, name: str, tip: str = "") -> None:
-        super().__init__()
-        self.setAccessibleName(name)
-        self.setToolTip(tip)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(4)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-
-    def offer(self, entries: Sequence[tuple[str, Any]], chosen: Any, tips: Sequence[str] = ()) -> None:
-        """Show these texts with their data, and which is chosen (None of them: an empty field).
-
-        An open list under the mouse is left alone.
-        """
-        if self.view().isVisible():
-            return
-        if [self.itemData(row) for row in range(self.count())] != [data for _, data in entries]:
-            self.clear()
-            for text, data in entries:
-                self.addItem(text, data)
-        for row, (text, _) in enumerate(entries):
-            if self.itemText(row) != text:
-                self.setItemText(row, text)
-        for row, tip in enumerate(tips):
-            self.setItemData(row, tip, Qt.ItemDataRole.ToolTipRole)
-        self.setCurrentIndex(next((row for row, (_, data) in enumerate(entries) if data == chosen), -1))
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw a text that is too long for the field with an ellipsis; Qt would cut it through a letter."""
-        del event
-        painter = QStylePainter(self)
-        option = QStyleOptionComboBox()
-        self.initStyleOption(option)
-        inside = self.style().subControlRect(
-            QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
-        )
-        option.currentText = self.fontMetrics().elidedText(
-            option.currentText, Qt.TextElideMode.ElideRight, inside.width() - 6
-        )
-        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
-        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """Only the field in use turns with the wheel; others let the panel scroll."""
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
 
 
 class PairField(QWidget):

@@ -13,8 +13,9 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QV
 from vae_explorer.errors import UserError
 from vae_explorer.gui import theme
 from vae_explorer.gui.threads.laying_out import FoundOverview, HowFar, OverviewJob
+from vae_explorer.gui.widgets.choice_field import ChoiceField
 from vae_explorer.gui.widgets.map_ink import layer_ink
-from vae_explorer.gui.widgets.view_fields import ChoiceField, wrapped_label
+from vae_explorer.gui.widgets.view_fields import wrapped_label
 from vae_explorer.gui.widgets.view_scatter import OverviewScatter
 from vae_explorer.latent.arrangement import as_point
 from vae_explorer.latent.overview import OVERVIEWS, OverviewView

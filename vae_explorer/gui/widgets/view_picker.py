@@ -10,8 +10,9 @@ from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QCheckBox, QPushButton, QVBoxLayout, QWidget
 
 from vae_explorer.errors import UserError
+from vae_explorer.gui.widgets.choice_field import ChoiceField
 from vae_explorer.gui.widgets.view_anchor import OF_DIMENSIONS, AnchorField
-from vae_explorer.gui.widgets.view_fields import ChoiceField, PairField, wrapped_label
+from vae_explorer.gui.widgets.view_fields import PairField, wrapped_label
 from vae_explorer.gui.widgets.view_tour import TourControls
 from vae_explorer.latent.view_catalogue import VIEWS, ViewChoice, views_for
 from vae_explorer.latent.views import PlaneView, dimension_name

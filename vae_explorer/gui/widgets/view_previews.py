@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPa
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from vae_explorer.gui import theme
-from vae_explorer.gui.widgets.image_actions import ImageActions, ShownPicture, UInt8, to_image
+from vae_explorer.gui.widgets.image_actions import ImageActions, ShownPicture, UInt8, point_in_full, to_image
 from vae_explorer.gui.widgets.map_frame import number_text
 
 PREVIEW_VALUES = (-2.0, -1.0, 0.0, 1.0, 2.0)
@@ -116,7 +116,7 @@ def shown_pictures(pictures_VHW: UInt8, z_VD: np.ndarray, step: int) -> tuple[Sh
     return tuple(
         ShownPicture(
             picture,
-            {"kind": "traversal", "step": str(step), "z": " ".join(repr(float(value)) for value in z_D)},
+            {"kind": "traversal", "step": str(step), "z": point_in_full(z_D)},
         )
         for picture, z_D in zip(pictures_VHW, z_VD, strict=True)
     )

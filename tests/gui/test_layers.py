@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 from tests.gui.conftest import WAIT_MS
 from tests.gui.map_window import settle
 from tests.tiny_runs import tiny_config
+from vae_explorer.gui.layer_memory import restore_layers
 from vae_explorer.gui.main_window import MainWindow
 from vae_explorer.latent.drawing import LayerDrawing
 from vae_explorer.latent.explorer import Explorer
@@ -131,8 +132,8 @@ def test_layers_are_remembered(open_window: Callable[..., MainWindow]) -> None:
     assert second.session.map.layers["regions"].is_shown
     assert second.session.map.layers["regions"].opacity == pytest.approx(0.3)
     assert second.session.map.layers["stretch"].options == StretchOptions("mean", False, True)
-    second.session.map.restore_layers(
-        {"regions": {"opacity": "x"}, "nothing": {}, "stretch": {"options": {"metric": 7}}}
+    restore_layers(
+        second.session.map, {"regions": {"opacity": "x"}, "nothing": {}, "stretch": {"options": {"metric": 7}}}
     )
     assert second.session.map.layers["stretch"].options == StretchOptions("mean", False, True)
 

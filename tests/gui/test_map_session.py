@@ -145,6 +145,6 @@ def test_a_plane_fitted_again_in_training_leaves_surveys_their_share(
     asking._survey_rests_until = time.monotonic() + 1000.0
     view = map_session.view
     assert view is not None
-    map_session._show_view(dataclasses.replace(view, axis_labels=("PC1", "PC2")))
+    map_session._show_view(dataclasses.replace(view, axis_labels=("PC1", "PC2")), map_session.arrangement.view)
     assert "codes" in asked
     assert "stretch" not in asked

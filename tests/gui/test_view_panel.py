@@ -258,6 +258,10 @@ def test_a_fitted_plane_follows_the_codes_without_flips_until_it_is_locked(stage
     # Whatever the looking thread was asked before this is answered by now.
     stage.hovered(np.full(5, 0.25))
     assert stage.view is locked
+    stage.choose("dimensions")
+    assert stage.view != locked
+    stage.session.undo_stack.undo()
+    assert stage.view == locked, "the plane that was locked, not one fitted to the codes of now"
     stage.panel.lock()
     assert not stage.picker.lock_box.isChecked()
     stage.choose("dimensions")

@@ -112,10 +112,10 @@ def test_a_locked_plane_stays_and_a_free_one_follows() -> None:
     before, after = data(5), FitData(RANDOM.normal(size=(600, 5)) * np.arange(1, 6), np.arange(600) % 3)
     for name in ("pca", "lda"):
         view = build_view(ViewChoice(name), before)
-        assert build_view(ViewChoice(name, is_locked=True), after, view) is view
+        assert build_view(ViewChoice(name, locked=view), after) is view
         assert build_view(ViewChoice(name), after, view) != view
         # A lock on a plane of another model's space holds nothing.
-        assert build_view(ViewChoice(name, is_locked=True), data(4), view).num_dimensions == 4
+        assert build_view(ViewChoice(name, locked=view), data(4)).num_dimensions == 4
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, QSocketNotifier, Q
 from PySide6.QtWidgets import QApplication
 
 from vae_explorer.gui import theme
+from vae_explorer.gui.layer_memory import restore_layers
 from vae_explorer.gui.main_window import MainWindow
 from vae_explorer.gui.session import Session
 from vae_explorer.gui.session_words import State
@@ -46,7 +47,7 @@ def create_window(argv: Sequence[str]) -> tuple[QApplication, MainWindow]:
     theme.apply(app, settings.text("theme", "system", theme.THEME_CHOICES))  # type: ignore[arg-type]
     session = Session(settings.config())
     session.set_looking_rate(settings.number("looking/rate", session.looking_rate, 0.0, 10.0))
-    session.map.restore_layers(settings.table("map/layers"))
+    restore_layers(session.map, settings.table("map/layers"))
     remembered = settings.text("runs/folder", "")
     if remembered and os.access(remembered, os.W_OK):
         session.runs_folder = Path(remembered)

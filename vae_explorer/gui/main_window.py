@@ -25,6 +25,7 @@ from vae_explorer.gui.commands import Commands
 from vae_explorer.gui.default_layout import place_docks
 from vae_explorer.gui.error_report import ErrorReports
 from vae_explorer.gui.icons import application_icon
+from vae_explorer.gui.layer_memory import layer_table
 from vae_explorer.gui.message_bar import MessageBar
 from vae_explorer.gui.panel_dock import PanelDock
 from vae_explorer.gui.progress_strip import ProgressStrip
@@ -270,7 +271,7 @@ class MainWindow(QMainWindow):
             return
         self._is_closed = True
         self.settings.remember_config(self.session.config)
-        self.settings.remember_table("map/layers", self.session.map.layer_settings())
+        self.settings.remember_table("map/layers", layer_table(self.session.map))
         self.settings.remember("window/geometry", self.saveGeometry())
         self.settings.remember("window/layout", self.saveState(LAYOUT_VERSION))
         self.commands.retire()

@@ -6,14 +6,13 @@ Panels read it, call it and listen to it; the widgets follow its signals. Nothin
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
 
-from vae_explorer.config import from_table, to_table
 from vae_explorer.errors import UserError
 from vae_explorer.gui.threads.asking import Asking
 from vae_explorer.gui.undo import Arrange
@@ -77,6 +76,7 @@ class MapSession(QObject):
         self._has_chosen_view = False
         self._mask: tuple[ItemSet, np.ndarray] | None = None
         self._built_view: tuple[ViewChoice, View | None] | None = None
+        self._fitted_for: ViewChoice | None = None
         self._fast = Asking(session.explorer_thread)
         self._survey = Asking(session.survey_thread)
         session.snapshot_changed.connect(self._follow)
@@ -230,26 +230,6 @@ class MapSession(QObject):
         beta = float(getattr(self._session.config.model, "beta", 1.0))
         return Focus(self.hovered_item, items, self.given, mask, beta)
 
-    def layer_settings(self) -> dict[str, dict[str, Any]]:
-        """How the layers are shown, as a table to remember."""
-        return {
-            name: {"is_shown": state.is_shown, "opacity": state.opacity, "options": to_table(state.options)}
-            for name, state in self.layers.items()
-        }
-
-    def restore_layers(self, table: Mapping[str, Any]) -> None:
-        """Show layers as they were remembered; what is not understood stays as it is."""
-        for name, kept in table.items():
-            if name not in self.layers or not isinstance(kept, dict):
-                continue
-            state, record = self.layers[name], LAYERS[name]
-            try:
-                options: Any = from_table(record.options_type, kept.get("options", {}), name, "the remembered layers")
-                opacity = min(max(float(kept.get("opacity", state.opacity)), 0.1), 1.0)
-            except (UserError, TypeError, ValueError):
-                continue
-            self.set_layer(name, is_shown=bool(kept.get("is_shown", state.is_shown)), opacity=opacity, options=options)
-
     # --- asking
 
     def explore(
@@ -299,7 +279,7 @@ class MapSession(QObject):
             self.arranged.emit(before, self.arrangement)
             return
         choice = self.arrangement.view
-        if choice is not None and VIEWS[choice.name].is_fitted and not choice.is_locked:
+        if choice is not None and VIEWS[choice.name].is_fitted and choice.locked is None:
             self._fit(choice)
 
     @Slot(object)
@@ -341,14 +321,14 @@ class MapSession(QObject):
 
     def _changes_plane(self, choice: ViewChoice) -> bool:
         before = self.arrangement.view
-        return before is None or replace(before, is_locked=choice.is_locked, anchor=choice.anchor) != choice
+        return before is None or replace(before, locked=choice.locked, anchor=choice.anchor) != choice
 
     def _built(self, choice: ViewChoice) -> View | None:
         record = VIEWS[choice.name]
         snapshot = self._session.snapshot
         if not self.num_dimensions or snapshot is None:
             return None
-        if record.is_fitted and choice == replace(self.arrangement.view or choice, is_locked=choice.is_locked):
+        if record.is_fitted and choice.locked is None and self._fitted_for == choice:
             return self.view
         codes_ND = snapshot.codes_ND
         assert codes_ND is not None
@@ -373,7 +353,7 @@ class MapSession(QObject):
                 self.arrangement = replace(self.arrangement, view=choice, frame=None)
                 view = None if choice is None else self._built(choice)
         self._built_view = None
-        self._show_view(view)
+        self._show_view(view, choice)
 
     def _fit(self, choice: ViewChoice) -> None:
         last, labels_N = self.view, self._labels()
@@ -385,15 +365,16 @@ class MapSession(QObject):
 
         def show(view: View) -> None:
             if self.arrangement.view == choice:
-                self._show_view(view)
+                self._show_view(view, choice)
 
         self._fast.ask("view", work, show)
 
-    def _show_view(self, view: View | None) -> None:
+    def _show_view(self, view: View | None, choice: ViewChoice | None) -> None:
+        self._fitted_for = None if choice is None else replace(choice, locked=None)
         if view != self.view:
             self.view = view
             self.view_changed.emit(view)
 
     def place_tour(self, view: View) -> None:
         """A frame of the grand tour: shown, but no step to undo."""
-        self._show_view(view)
+        self._show_view(view, None)

@@ -22,8 +22,8 @@ class ViewChoice:
     """What a person chose: a record's name and what that view needs.
 
     `i`, `j` and `anchor` (empty: the origin) for "dimensions" and "inverse-cdf"; `points` for "three-points" and
-    "sphere"; `directions`, their names and `anchor` for "directions"; `seed` and `anchor` for "tour". `is_locked`
-    keeps a fitted view as it is while training goes on.
+    "sphere"; `directions`, their names and `anchor` for "directions"; `seed` and `anchor` for "tour". `locked` is
+    the plane that a fitted view is kept at while training goes on, None while it follows the codes.
     """
 
     name: str
@@ -33,7 +33,7 @@ class ViewChoice:
     points: tuple[tuple[float, ...], ...] = ()
     directions: tuple[tuple[float, ...], ...] = ()
     direction_names: tuple[str, str] = ("direction 1", "direction 2")
-    is_locked: bool = False
+    locked: PlaneView | None = None
     seed: int = 0
 
 
@@ -111,19 +111,19 @@ def _of_dimensions(choice: ViewChoice, data: FitData, _last: View | None) -> Vie
 
 
 def _pca(choice: ViewChoice, data: FitData, last: View | None) -> View:
-    before = _plane(last, data)
-    return before if choice.is_locked and before is not None else pca_plane(data.codes_ND, before)
+    locked = _plane(choice.locked, data)
+    return locked if locked is not None else pca_plane(data.codes_ND, _plane(last, data))
 
 
 def _lda(choice: ViewChoice, data: FitData, last: View | None) -> View:
-    before = _plane(last, data)
-    if choice.is_locked and before is not None:
-        return before
+    locked = _plane(choice.locked, data)
+    if locked is not None:
+        return locked
     if data.labels_N is None or len(data.labels_N) != len(data.codes_ND):
         raise UserError(
             "The LDA view sets classes apart, and this data set has no labels.", "Choose the PCA view instead."
         )  # fmt: skip
-    return lda_plane(data.codes_ND, data.labels_N, before)
+    return lda_plane(data.codes_ND, data.labels_N, _plane(last, data))
 
 
 def _directions(choice: ViewChoice, data: FitData, _last: View | None) -> View:

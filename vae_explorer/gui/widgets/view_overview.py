@@ -295,7 +295,7 @@ class OverviewSection(QWidget):
         points = tuple(as_point(z_D) for z_D in view.latents_PD[rows])
         try:
             self.session.map.choose_view(
-                replace(choice, name="three-points", points=points, is_locked=False), "show the plane of three items"
+                replace(choice, name="three-points", points=points, locked=None), "show the plane of three items"
             )
         except UserError as error:
             self.session.post_error(error, near="panel.view")

@@ -122,7 +122,7 @@ class ViewPicker(QWidget):
         before = self.session.map.arrangement.view
         if before is None:
             return False
-        choice = replace(before, name=name, is_locked=False, anchor=self._anchor_kept(before))
+        choice = replace(before, name=name, locked=None, anchor=self._anchor_kept(before))
         if name in _OF_POINTS:
             if len(self._three_pins()) < 3:
                 self._wanted = name
@@ -145,8 +145,10 @@ class ViewPicker(QWidget):
         if choice is None or not VIEWS[choice.name].is_fitted:
             self.session.post("info", "Only a fitted plane can be locked.", "Choose the PCA or the LDA plane first.")
             return
-        text = "unlock the view" if choice.is_locked else "lock the view"
-        self.choose(replace(choice, is_locked=not choice.is_locked), text)
+        if choice.locked is not None:
+            self.choose(replace(choice, locked=None), "unlock the view")
+        elif isinstance(self.session.map.view, PlaneView):
+            self.choose(replace(choice, locked=self.session.map.view), "lock the view")
 
     # --- what the person chooses
 
@@ -205,7 +207,7 @@ class ViewPicker(QWidget):
         if choice is not None:
             points = self._three_pins()
             self.choose(
-                replace(choice, name=name, points=points, is_locked=False), "put the plane through three pins"
+                replace(choice, name=name, points=points, locked=None), "put the plane through three pins"
             )  # fmt: skip
 
     # --- what there is
@@ -256,7 +258,7 @@ class ViewPicker(QWidget):
             self.anchor.show_anchor(choice)
         is_fitted = VIEWS[name].is_fitted and not self._wanted
         self.lock_box.setVisible(is_fitted)
-        self.lock_box.setChecked(choice.is_locked)
+        self.lock_box.setChecked(choice.locked is not None)
         self.tour.setVisible(name == "tour")
         self._show_explained(map_session.view)
 

@@ -1,4 +1,7 @@
-"""The first places of the panels: the form at the left, the map in the middle, pictures at the right, curves below."""
+"""The first size of the window and the first places of its panels.
+
+The form at the left, the map in the middle, pictures at the right, curves below.
+"""
 
 from __future__ import annotations
 
@@ -61,3 +64,20 @@ def place_docks(window: QMainWindow, docks: Mapping[str, PanelDock]) -> None:
     window.resizeDocks([docks["bound_curves"], docks["kl_dimensions"]], [rest - right, right], across)
     window.resizeDocks([docks["latent_map"], docks["bound_curves"]], [above, below], down)
     window.resizeDocks([docks["decoded_image"], docks["samples"]], [picture, above - picture], down)
+
+
+def take_default_size(window: QMainWindow) -> None:
+    """Most of a large screen, all of a small one."""
+    available = QGuiApplication.primaryScreen().availableGeometry()
+    if available.width() < 1400 or available.height() < 880:
+        window.setGeometry(available)
+        window.setWindowState(Qt.WindowState.WindowMaximized)
+        return
+    window.resize(min(int(available.width() * 0.84), 2160), min(int(available.height() * 0.88), 1280))
+    window.move(available.center() - window.rect().center())
+
+
+def is_on_a_screen(window: QMainWindow) -> bool:
+    """Whether enough of the window can be seen to take hold of it."""
+    grip = window.geometry().adjusted(40, 40, -40, -40)
+    return any(screen.availableGeometry().intersects(grip) for screen in QGuiApplication.screens())

@@ -13,7 +13,6 @@ from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
     QDropEvent,
-    QGuiApplication,
     QHideEvent,
     QPaintEvent,
     QShowEvent,
@@ -22,7 +21,7 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QSizePolicy, QTa
 
 from vae_explorer.gui.actions import MENUS, TOOLBAR
 from vae_explorer.gui.commands import Commands
-from vae_explorer.gui.default_layout import place_docks
+from vae_explorer.gui.default_layout import is_on_a_screen, place_docks, take_default_size
 from vae_explorer.gui.error_report import ErrorReports
 from vae_explorer.gui.icons import application_icon
 from vae_explorer.gui.layer_memory import layer_table
@@ -180,8 +179,8 @@ class MainWindow(QMainWindow):
 
     def _restore_layout(self) -> None:
         geometry, layout = self.settings.data("window/geometry"), self.settings.data("window/layout")
-        if geometry is None or not self.restoreGeometry(geometry) or not self._is_on_a_screen():
-            self._take_default_size()
+        if geometry is None or not self.restoreGeometry(geometry) or not is_on_a_screen(self):
+            take_default_size(self)
         # Not over the default layout: Qt would leave the tab bar of that one lying over the menus.
         if layout is None or not self.restoreState(layout, LAYOUT_VERSION) or not self._has_placed_all():
             self.reset_layout()
@@ -189,22 +188,6 @@ class MainWindow(QMainWindow):
     def _has_placed_all(self) -> bool:
         nowhere = Qt.DockWidgetArea.NoDockWidgetArea
         return all(dock.isFloating() or self.dockWidgetArea(dock) is not nowhere for dock in self.docks.values())
-
-    def _take_default_size(self) -> None:
-        """Most of a large screen, all of a small one."""
-        available = QGuiApplication.primaryScreen().availableGeometry()
-        if available.width() < 1400 or available.height() < 880:
-            self.setGeometry(available)
-            self.setWindowState(Qt.WindowState.WindowMaximized)
-            return
-        self.resize(min(int(available.width() * 0.84), 2160), min(int(available.height() * 0.88), 1280))
-        self.move(available.center() - self.rect().center())
-
-    def _is_on_a_screen(self) -> bool:
-        return any(
-            screen.availableGeometry().intersects(self.geometry().adjusted(40, 40, -40, -40))
-            for screen in QGuiApplication.screens()
-        )
 
     # --- being seen, and going
 

@@ -76,6 +76,18 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Gauge:
+    """A bar of parts that add up, from zero, such as KL = mutual information + mismatch, and a mark on its scale.
+
+    `parts` are of a role, a value in `unit` and a name; `mark` is a value that a part cannot pass, and its name.
+    """
+
+    parts: tuple[tuple[Role, float, str], ...]
+    unit: str
+    mark: tuple[float, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Legend:
     """How to read a layer: a ramp with ticks at fractions of it, or swatches with names, and the unit.
 
@@ -87,6 +99,7 @@ class Legend:
     ramp: Literal["", "sequential", "diverging"] = ""
     ticks: tuple[tuple[float, str], ...] = ()
     entries: tuple[tuple[Role, str], ...] = ()
+    gauge: Gauge | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

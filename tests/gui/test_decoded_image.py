@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QRect, QSize, Qt
+from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QFontMetricsF
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
@@ -17,7 +19,7 @@ from vae_explorer.errors import UserError
 from vae_explorer.gui.decoded_layout import decoded_layout
 from vae_explorer.gui.main_window import MainWindow
 from vae_explorer.gui.neighbour_search import REST_MS, SLOT
-from vae_explorer.gui.neighbour_words import item_title, ratio_text
+from vae_explorer.gui.neighbour_words import item_title, ratio_text, short_text
 from vae_explorer.gui.panels.decoded_image import DecodedImagePanel
 from vae_explorer.gui.session_words import State
 from vae_explorer.gui.widgets.neighbour_strip import COLUMN_WIDTH, SIDE
@@ -111,7 +113,11 @@ def test_the_neighbours_of_a_pinned_place_are_those_of_brute_force(scene: Scene)
     for cell in (*training, heldout):
         assert np.array_equal(cell.picture, scene.stored(np.array([cell.item]))[0, 0])
     ratio = expected["training"][1][0] / expected["held out"][1][0]
-    assert scene.strip.ratio == f"ratio {ratio:.2f}"
+    assert scene.strip.short.startswith(f"ratio {ratio:.2f} · ")
+    row = scene.panel.values["copy?"]
+    assert row.text().startswith(f"ratio {ratio:.2f} · ")
+    assert scene.strip.words in html.unescape(row.toolTip())
+    assert "pixel values, 0 to 1" in row.toolTip()
     assert f"ratio {ratio:.2f} — " in scene.strip.words
     assert item_title(dataset, heldout.item) in heldout.tip
     assert "held-out image, at a distance of" in heldout.tip
@@ -226,7 +232,7 @@ def test_without_held_out_images_there_is_no_ratio(open_window: Opener, qtbot: Q
     scene = Scene(open_window(config), qtbot, monkeypatch)
     scene.wait(lambda: scene.strip.nearest)
     assert {cell.kind for cell in scene.strip.nearest} == {"training"}
-    assert scene.strip.ratio == ""
+    assert "ratio" not in scene.strip.short
     assert "No images are held out" in scene.strip.words
     scene.panel.grab()
 
@@ -242,6 +248,7 @@ def test_the_sentence_says_distances_ratio_and_conclusion() -> None:
     verdict = "Nearer to the held-out images than to any training image: no sign of copying."
     text = ratio_text(novelty_of(4.1, 4.0, verdict))
     assert text == "Nearest training 4.1, nearest held-out 4.0: ratio 1.02 — no sign of copying"
+    assert short_text(novelty_of(4.1, 4.0, verdict)) == "ratio 1.02 · no sign of copying"
 
 
 # --- the image under the mouse
@@ -332,6 +339,40 @@ def test_a_guess_is_called_approximate_and_a_pin_elsewhere_off_the_plane(
     scene.panel.grab()
 
 
+@pytest.mark.parametrize(("width", "height"), [(264, 256), (264, 400), (400, 390), (560, 300)])
+def test_the_names_in_the_strip_are_never_cut(scene: Scene, width: int, height: int) -> None:
+    scene.pin(0.7, -0.4)
+    scene.compared()
+    scene.map.hover_item(17)
+    scene.wait(lambda: scene.strip.original is not None)
+    dock = scene.window.docks["decoded_image"]
+    dock.setFloating(True)
+    dock.resize(width, height)
+    scene.wait(lambda: abs(dock.width() - width) <= 4)
+    strip = scene.strip
+    assert strip.isVisible()
+    places = strip._standing_places() if strip.is_standing else strip._lying_places()
+    names = [box for _, box, _ in strip._names(places)]
+    assert len(names) >= 2
+    for box in names:
+        assert QRectF(strip.rect()).contains(box)
+    for first, second in itertools.combinations(names, 2):
+        assert not first.intersects(second)
+    row = scene.panel.values["copy?"]
+    assert row.isVisible()
+    scene.wait(lambda: row.fontMetrics().horizontalAdvance(row.text()) <= row.width())
+    assert row.text().startswith("ratio ")
+    metrics = QFontMetricsF(strip._small())
+    for cell, place in strip.placed():
+        if cell.distance is not None:
+            half = metrics.horizontalAdvance("10.0") / 2
+            number = QRectF(place.center().x() - half, place.bottom() + 2, 2 * half, metrics.height() - 2)
+            assert not any(number.intersects(box.adjusted(0, 1, 0, -1)) for box in names)
+    for box in names:
+        assert not any(box.adjusted(2, 2, -2, -2).intersects(place) for _, place in strip.placed())
+    dock.setFloating(False)
+
+
 # --- the layout
 
 
@@ -339,10 +380,10 @@ class Heights:
     """Of a strip whose lines of text are 14 pixels high."""
 
     def lying_height(self, side: int) -> int:
-        return 4 * 14 + side + 8
+        return 2 * 14 + side + 4
 
     def standing_height(self, side: int) -> int:
-        return 3 * 14 + 2 * side + 6
+        return 4 * 14 + 2 * side + 6
 
 
 def test_nothing_overlaps_or_leaves_the_panel() -> None:
@@ -435,3 +476,22 @@ def test_an_answer_about_other_images_is_not_shown(scene: Scene) -> None:
     scene.session.dataset_changed.emit(scene.session.dataset)
     assert not scene.map._survey.is_open(SLOT)
     scene.wait(lambda: scene.strip.nearest)
+
+
+def test_a_place_with_a_name_is_called_by_it_and_leaves_nothing_behind(scene: Scene) -> None:
+    place = scene.session.explorer_thread.place
+    mouse_D, frame_D = np.array([0.3, 0.2]), np.array([1.0, -1.0])
+    place.hover(mouse_D)
+    for frame in (1, 2):
+        place.hover(frame_D, name=f"Path, frame {frame} of 2")
+    scene.wait(lambda: scene.panel._shown.name == "Path, frame 2 of 2")
+    assert scene.panel.tag.toolTip() == "Path, frame 2 of 2"
+    assert place.is_hovered(frame_D)
+    assert not place.is_hovered(frame_D.copy())
+    place.leave()
+    assert not place.is_hovered(frame_D)
+    scene.wait(lambda: np.array_equal(scene.panel._shown.z_D, mouse_D))
+    assert scene.panel.tag.toolTip() == "Hover"
+    place.hover(frame_D, name="Path, frame 1 of 2")
+    scene.pin(0.5, 0.5)
+    assert scene.panel.tag.toolTip() == "Pin A"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
@@ -97,3 +98,28 @@ def test_it_looks_as_the_data_do(canvas: DrawingCanvas, is_light_on_dark: bool) 
     picture = canvas.picture()
     assert (picture[140, 140] > picture[5, 5]) is np.bool_(is_light_on_dark)
     assert canvas.grab().toImage().pixelColor(140, 140).red() == picture[140, 140]
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (32, 24, 3), (300, 420, 3), (7, 5)])
+@pytest.mark.parametrize("is_light_on_dark", [True, False])
+def test_a_stroke_changes_a_picture_only_where_it_went(
+    canvas: DrawingCanvas, shape: tuple[int, ...], is_light_on_dark: bool
+) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    canvas.show_light_on_dark(is_light_on_dark)
+    canvas.put_picture(QImage(8, 8, QImage.Format.Format_RGB888), "mine")
+    canvas.set_ground(picture)
+    canvas.set_radius(4)
+    canvas.begin_stroke(SIDE / 2, SIDE / 2)
+    canvas.end_stroke()
+    drawn = canvas.picture()
+    assert canvas.put_in is None
+    assert drawn.shape == shape
+    is_changed = drawn != picture
+    assert is_changed.any()
+    assert is_changed.mean() < 0.2
+    assert not is_changed[: shape[0] // 4].any()
+    canvas.undo()
+    assert canvas.put_in == "mine"
+    canvas.undo()
+    assert canvas.is_empty

@@ -226,17 +226,44 @@ def test_work_in_steps_sees_one_snapshot_to_its_end(
         yield explorer.stamp
         first_step.set()
         go.wait(5)
-        yield explorer.stamp
+        # The next snapshot has been handed over by now; the thread has a turn between these.
+        for _ in range(3):
+            yield explorer.stamp
 
     thread.submit("manifold", 1, tiles)  # type: ignore[arg-type]
     assert first_step.wait(5)
     thread.adopt(Look(2))
-    thread.submit("codes", 1, answer("codes"))
+    thread.submit("codes", 1, lambda explorer: explorer.stamp)
     go.set()
-    qtbot.waitUntil(lambda: len(listener.answers) == 3, timeout=WAIT_MS)
-    assert ("codes", 1, "codes", 2) in listener.answers
-    assert [result for slot, _, result, _ in listener.answers if slot == "manifold"] == [1, 1]
-    qtbot.waitUntil(lambda: looker.adopted == [1, 2], timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: len(listener.answers) == 5, timeout=WAIT_MS)
+    assert listener.answers == [*[("manifold", 1, 1, 1)] * 4, ("codes", 1, 2, 2)]
+    assert looker.adopted == [1, 2]
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3], ids=["of the same space", "of another"])
+def test_overtaken_work_is_never_resumed_and_holds_no_snapshot_back(
+    thread: ExplorerThread, listener: Listener, looker: Looker, qtbot: QtBot, num_dimensions: int
+) -> None:
+    looker.num_dimensions = 2
+    thread.adopt(Look(1, SimpleNamespace(shape=(5, 2))))
+    first_step, go = threading.Event(), threading.Event()
+    resumed: list[int] = []
+
+    def older(explorer: Looker) -> Iterator[object]:
+        first_step.set()
+        go.wait(5)
+        yield None
+        resumed.append(explorer.stamp)
+        yield None
+
+    thread.submit("manifold", 1, older)  # type: ignore[arg-type]
+    assert first_step.wait(5)
+    thread.adopt(Look(2, SimpleNamespace(shape=(5, num_dimensions))))
+    thread.submit("manifold", 2, lambda explorer: explorer.stamp)
+    go.set()
+    qtbot.waitUntil(lambda: bool(listener.answers), timeout=WAIT_MS)
+    assert listener.answers == [("manifold", 2, 2, 2)]
+    assert resumed == []
 
 
 def test_what_is_asked_of_another_latent_space_waits_for_it(
@@ -298,6 +325,66 @@ def test_images_that_come_after_the_first_snapshot_are_taken_at_once(
     thread.submit("point", 1, lambda explorer: explorer.dataset)
     qtbot.waitUntil(lambda: bool(listener.answers), timeout=WAIT_MS)
     assert listener.answers[-1][2] == "digits"
+
+
+def test_what_comes_while_a_snapshot_is_adopted_is_seen_by_what_is_asked_after_it(
+    thread: ExplorerThread, listener: Listener, looker: Looker, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are handed over, and the request submitted, while the thread is in the middle of adopting."""
+    adopt, begun, go = looker.adopt, threading.Event(), threading.Event()
+
+    def slowly(snapshot: Look) -> None:
+        begun.set()
+        assert go.wait(5)
+        adopt(snapshot)
+
+    def see(explorer: Looker) -> tuple[object, int]:
+        return explorer.dataset, explorer.stamp
+
+    monkeypatch.setattr(looker, "adopt", slowly)
+    thread.adopt(Look(1))
+    assert begun.wait(5)
+    thread.show_images("digits")  # type: ignore[arg-type]
+    thread.submit("point", 1, see)  # type: ignore[arg-type]
+    go.set()
+    qtbot.waitUntil(lambda: bool(listener.answers), timeout=WAIT_MS)
+    assert listener.answers[-1] == ("point", 1, ("digits", 1), 1)
+    begun.clear()
+    go.clear()
+    thread.adopt(Look(2))
+    assert begun.wait(5)
+    thread.show_images("faces")  # type: ignore[arg-type]
+    thread.adopt(Look(3))
+    thread.submit("point", 2, see)  # type: ignore[arg-type]
+    go.set()
+    qtbot.waitUntil(lambda: len(listener.answers) == 2, timeout=WAIT_MS)
+    assert listener.answers[-1] == ("point", 2, ("faces", 3), 3)
+
+
+@pytest.mark.parametrize("had", [None, "digits"])
+def test_what_is_asked_of_images_waits_for_work_that_began_without_them(
+    thread: ExplorerThread, listener: Listener, qtbot: QtBot, had: str | None
+) -> None:
+    thread.show_images(had)  # type: ignore[arg-type]
+    thread.adopt(Look(1))
+    first_step, go = threading.Event(), threading.Event()
+
+    def survey(explorer: Looker) -> Iterator[object]:
+        first_step.set()
+        go.wait(5)
+        for _ in range(3):
+            yield (explorer.dataset,)
+
+    thread.submit("manifold", 1, survey)  # type: ignore[arg-type]
+    assert first_step.wait(5)
+    thread.show_images("faces")  # type: ignore[arg-type]
+    if had is not None:
+        thread.adopt(Look(2))
+    thread.submit("point", 1, lambda explorer: explorer.dataset)
+    go.set()
+    qtbot.waitUntil(lambda: len(listener.answers) == 4, timeout=WAIT_MS)
+    results = [(slot, result) for slot, _, result, _ in listener.answers]
+    assert results == [*[("manifold", (had,))] * 3, ("point", "faces")]
 
 
 def test_a_failure_is_told_to_who_asked_and_to_no_later_question(thread: ExplorerThread, qtbot: QtBot) -> None:

@@ -300,7 +300,7 @@ def test_the_map_is_painted_with_manifold_and_codes(stage: Stage) -> None:
     stage.session.map.set_layer("codes", is_shown=False)
     assert stage.canvas._manifold is None
     assert "codes" not in stage.canvas._drawings
-    assert stage.map.readout.text() == "codes are hidden"
+    assert stage.map.readout.text() == "showing 0 of 240 codes · the layer is hidden"
 
 
 def test_hidden_layers_ask_for_nothing(stage: Stage) -> None:

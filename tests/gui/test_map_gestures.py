@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu
@@ -17,7 +17,7 @@ from pytestqt.qtbot import QtBot
 from tests.gui.conftest import WAIT_MS
 from tests.gui.map_window import settle
 from vae_explorer.gui.main_window import MainWindow
-from vae_explorer.latent.arrangement import ItemSet
+from vae_explorer.latent.arrangement import Frame, ItemSet
 from vae_explorer.latent.view_catalogue import ViewChoice
 
 _SHIFT, _CONTROL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
@@ -102,6 +102,37 @@ def test_pins_by_keyboard_and_every_step_is_taken_back(ready: MainWindow) -> Non
     while stack.canUndo():
         stack.undo()
     assert pins(ready) == []
+
+
+def test_outside_the_square_of_the_inverse_cdf_view_there_is_nothing_to_hover_or_pin(
+    ready: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arranged, canvas = ready.session.map, ready.panel("latent_map").canvas
+    place = ready.session.explorer_thread.place
+    arranged.choose_view(ViewChoice("inverse-cdf"), "show the square")
+    arranged.set_frame(Frame(0.5, 0.5, 0.7 * canvas.plot.height()))
+    settle(ready, qtbot)
+
+    def pixel(x: float, y: float) -> QPoint:
+        left, top = canvas.frame.to_screen(x, y)
+        return QPointF(canvas.plot.left() + left, canvas.plot.top() + top).toPoint()
+
+    told: list[str] = []
+    monkeypatch.setattr(place, "hover", lambda *_: told.append("hover"))
+    monkeypatch.setattr(place, "leave", lambda: told.append("leave"))
+    inside, beyond = pixel(0.5, 0.6), pixel(0.5, 1.1)
+    QTest.mouseMove(canvas, inside)
+    QTest.mouseMove(canvas, beyond)
+    assert told[-2:] == ["hover", "leave"]
+    click(ready, beyond, _SHIFT)
+    assert pins(ready) == []
+    click(ready, inside, _SHIFT)
+    assert pins(ready) == ["A"]
+    QTest.mousePress(canvas, _LEFT, pos=inside)
+    for way in (0.7, 0.9, 1.1):
+        QTest.mouseMove(canvas, pixel(0.5, way))
+    QTest.mouseRelease(canvas, _LEFT, pos=beyond)
+    assert ready.session.map.arrangement.pins[0].z == pytest.approx(tuple(latent(ready, pixel(0.5, 0.9))))
 
 
 def lasso(window: MainWindow, corners: list[tuple[float, float]], held: Qt.KeyboardModifier | None = None) -> None:
@@ -254,8 +285,23 @@ def test_the_menu_has_everything_at_the_place(ready: MainWindow, qtbot: QtBot) -
     next(action for action in menu.actions() if action.text() == "Pin this place").trigger()
     menu.close()
     assert ready.session.map.active_pin_z() == pytest.approx(latent(ready, pixel))
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
     QTest.keyClick(canvas, Qt.Key.Key_Menu)
+    assert "Layers" in [action.text() for action in menu_of(ready).actions()]
     menu_of(ready).close()
+
+
+def test_the_menu_bends_the_path_through_a_place(ready: MainWindow, qtbot: QtBot) -> None:
+    for x in (-0.6, 0.6):
+        click(ready, at(ready, x, 0.0), _SHIFT)
+    qtbot.waitUntil(lambda: bool(ready.panel("latent_map").canvas.overlay.curve), timeout=WAIT_MS)
+    QTest.mouseClick(ready.panel("latent_map").canvas, Qt.MouseButton.RightButton, pos=at(ready, 0.0, 0.6))
+    menu = menu_of(ready)
+    next(action for action in menu.actions() if action.text().startswith("Bend the path")).trigger()
+    menu.close()
+    bends = ready.session.map.arrangement.path.bends
+    assert len(bends) == 1
+    assert bends[0].z == pytest.approx(tuple(latent(ready, at(ready, 0.0, 0.6))))
 
 
 def test_a_picture_dropped_anywhere_is_put_on_the_map(ready: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
@@ -342,6 +388,62 @@ def test_snapshots_in_mid_drag_leave_the_drag_alone(ready: MainWindow, qtbot: Qt
     with qtbot.waitSignal(arranged.arranged, timeout=WAIT_MS):
         QTest.mouseRelease(canvas, _LEFT, pos=at(ready, -0.9, 0.9))
     assert arranged.arrangement.selection is not None
+
+
+def test_a_double_click_centres_and_sets_no_pin(ready: MainWindow, qtbot: QtBot) -> None:
+    canvas = ready.panel("latent_map").canvas
+    click(ready, at(ready, -0.3, 0.1))
+    pinned = ready.session.map.arrangement.pins
+    place = latent(ready, at(ready, 0.5, 0.5))
+    click(ready, at(ready, 0.5, 0.5))
+    QTest.mouseDClick(canvas, _LEFT, pos=at(ready, 0.5, 0.5))
+    settle(ready, qtbot)
+    assert ready.session.map.arrangement.pins == pinned
+    assert (canvas.frame.x, canvas.frame.y) == pytest.approx(tuple(place))
+
+
+def test_a_resting_mouse_sees_what_comes_under_it(ready: MainWindow, qtbot: QtBot) -> None:
+    canvas, place = ready.panel("latent_map").canvas, ready.session.explorer_thread.place
+    QTest.mouseMove(canvas, at(ready, 0.2, 0.2))
+    QTest.mouseMove(canvas, at(ready, 0.4, 0.4))
+    shown: list[np.ndarray] = []
+    place.decoded.connect(lambda answer: shown.append(answer.z_D))
+    canvas.set_frame(canvas.frame.zoomed(2.0, 0.0, 0.0))
+    wanted = latent(ready, at(ready, 0.4, 0.4))
+    qtbot.waitUntil(lambda: bool(shown) and np.allclose(shown[-1], wanted), timeout=WAIT_MS)
+
+
+def test_a_message_about_a_view_goes_when_a_view_is_found(ready: MainWindow) -> None:
+    ready.session.post("error", "This plane cannot be made.", near="panel.view")
+    assert ready.message_bar.isVisible()
+    ready.session.map.choose_view(ViewChoice("pca"))
+    assert not ready.message_bar.isVisible()
+
+
+def test_a_saved_map_shows_pins_legends_and_numbers_as_seen(ready: MainWindow, qtbot: QtBot) -> None:
+    from vae_explorer.gui.map_picture import MapPicture, ask_for_picture, image_of
+
+    panel = ready.panel("latent_map")
+    ready.session.map.set_layer("stretch", is_shown=True)
+    settle(ready, qtbot)
+
+    def picture(code_style: str = panel.code_style) -> MapPicture:
+        found: list[MapPicture] = []
+        ask_for_picture(
+            ready.session.map, panel.canvas, code_style, 1.0, found.append, lambda error: pytest.fail(str(error))
+        )
+        qtbot.waitUntil(lambda: bool(found), timeout=WAIT_MS)
+        return found[0]
+
+    plain = picture()
+    styles = {record.name: drawing.extras.get("style") for record, drawing in plain.drawings}
+    assert styles["codes"] == panel.code_style != ""
+    bare, full = image_of(plain, has_legend=False), image_of(plain, has_legend=True)
+    told = sum(bool(drawing.readout) for _, drawing in plain.drawings)
+    line = panel.legend.fontMetrics().height()
+    assert full.height() >= bare.height() + line * (told + 2)
+    click(ready, at(ready, 0.1, 0.1))
+    assert image_of(picture(), has_legend=False) != bare
 
 
 def test_another_latent_space_in_mid_everything(ready: MainWindow, qtbot: QtBot) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, QSize, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage, QKeyEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -19,6 +19,7 @@ from pytestqt.qtbot import QtBot
 from tests.gui.conftest import WAIT_MS
 from tests.tiny_runs import tiny_config
 from vae_explorer.gui.main_window import MainWindow
+from vae_explorer.gui.own_picture_words import decimals_for, nats, plus_minus
 from vae_explorer.gui.panels.own_picture import REFINED, YOURS, OwnPicturePanel
 from vae_explorer.gui.session_words import Message
 from vae_explorer.gui.widgets.drawing_canvas import SIDE, DrawingCanvas
@@ -50,14 +51,14 @@ class Stage:
         """Until every question has its answer."""
         self.wait(lambda: not self.panel._is_asked and not self.panel._reading.is_busy and not self.canvas._has_news)
 
-    def draw(self, *points: tuple[float, float], button: Qt.MouseButton = Qt.MouseButton.LeftButton) -> None:
+    def draw(self, *points: tuple[float, float], keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
         """A stroke by mouse through places of the sheet, from 0 to 1."""
         side = min(self.canvas.width(), self.canvas.height())
         pixels = [QPoint(round(x * side), round(y * side)) for x, y in points]
-        QTest.mousePress(self.canvas, button, pos=pixels[0])
+        QTest.mousePress(self.canvas, Qt.MouseButton.LeftButton, keys, pixels[0])
         for pixel in pixels[1:]:
             QTest.mouseMove(self.canvas, pixel)
-        QTest.mouseRelease(self.canvas, button, pos=pixels[-1])
+        QTest.mouseRelease(self.canvas, Qt.MouseButton.LeftButton, keys, pixels[-1])
 
     def draw_bar(self) -> None:
         self.draw((0.1, 0.5), (0.5, 0.5), (0.9, 0.5))
@@ -192,7 +193,7 @@ def test_strokes_are_erased_undone_and_cleared(stage: Stage) -> None:
     whole = canvas.ink.copy()
     assert whole.max() == pytest.approx(1)
     assert ((whole > 0.05) & (whole < 0.95)).any()
-    stage.draw((0.5, 0.4), (0.5, 0.6), button=Qt.MouseButton.RightButton)
+    stage.draw((0.5, 0.4), (0.5, 0.6), keys=Qt.KeyboardModifier.ShiftModifier)
     assert canvas.ink[SIDE // 2, SIDE // 2] == pytest.approx(0, abs=0.01)
     canvas.setFocus()
     QTest.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
@@ -243,10 +244,71 @@ def test_a_dropped_file_is_encoded_and_the_inversion_can_be_chosen(stage: Stage,
     stage.wait(lambda: "not inverted" in stage.panel.form.steps.text())
     assert np.abs(stage.seen() + inverted - 255).max() <= 1
     stage.rest()
-    # A stroke begins a new picture.
-    stage.draw((0.2, 0.2), (0.8, 0.8))
-    stage.wait(lambda: stage.panel._original.is_drawing)
+
+
+@pytest.mark.parametrize("inversion", [0, 1, 2])
+def test_a_stroke_is_drawn_on_an_opened_picture_and_undone(stage: Stage, tmp_path: Path, inversion: int) -> None:
+    stage.draw((0.4, 0.2), (0.4, 0.8))
+    drawn = stage.canvas.ink.copy()
     stage.rest()
+    Image.fromarray(bar()).save(tmp_path / "bar.png")
+    stage.panel.take_file(tmp_path / "bar.png")
+    stage.wait(lambda: stage.canvas.put_in is not None)
+    stage.panel.form.inversion.setCurrentIndex(inversion)
+    stage.rest()
+    opened, of_opened = stage.panel._original, stage.seen()
+    assert "drawn on" not in stage.panel.form.steps.text()
+    # Touched where it already has its strongest ink: nothing of it may change.
+    place = np.unravel_index(int(of_opened.argmax() if inversion != 2 else of_opened.argmin()), of_opened.shape)
+    stage.canvas.set_radius(4)
+    stage.canvas.set_erasing(inversion == 2)
+    stage.draw(((place[1] + 0.5) / 8, (place[0] + 0.5) / 8))
+    stage.wait(lambda: "drawn on the picture put in" in stage.panel.form.steps.text())
+    stage.rest()
+    assert stage.panel._original.is_drawing
+    assert np.abs(stage.seen() - of_opened).max() <= 40
+    assert np.abs(stage.seen() - of_opened).mean() <= 8
+    assert stage.panel.buttons["undo"].isEnabled()
+    stage.canvas.setFocus()
+    QTest.keyClick(stage.canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    stage.wait(lambda: stage.panel._original is opened)
+    stage.rest()
+    assert np.array_equal(stage.seen(), of_opened)
+    QTest.mouseClick(stage.panel.buttons["undo"], Qt.MouseButton.LeftButton)
+    assert np.array_equal(stage.canvas.ink, drawn)
+    stage.wait(lambda: stage.panel._original is not opened)
+    stage.rest()
+
+
+def test_a_right_click_changes_nothing_and_offers_what_can_be_done(stage: Stage, tmp_path: Path) -> None:
+    Image.fromarray(bar()).save(tmp_path / "bar.png")
+    stage.panel.take_file(tmp_path / "bar.png")
+    stage.wait(lambda: stage.given() is not None)
+    stage.rest()
+    opened = stage.panel._original
+    QTest.mouseClick(stage.canvas, Qt.MouseButton.RightButton, pos=QPoint(20, 20))
+    assert stage.canvas.put_in is opened
+    menu = stage.canvas.actions_on_picture.open_menu(QPoint(20, 20), stage.canvas.mapToGlobal(QPoint(20, 20)))
+    assert menu is not None
+    offered = {action.text(): action for action in menu.actions() if action.text()}
+    assert list(offered) == ["Copy", "Save as…", "Undo stroke", "Clear"]
+    offered["Clear"].trigger()
+    menu.close()
+    assert stage.canvas.is_empty
+    stage.canvas.undo()
+    stage.wait(lambda: stage.given() is not None)
+    assert stage.panel._original is opened
+    assert np.array_equal(stage.canvas._picture_at(QPoint()).pixels.reshape(80, 80, -1)[..., 0], bar())
+    stage.rest()
+
+
+def test_a_picture_that_was_not_seen_yet_is_not_destroyed(stage: Stage, tmp_path: Path) -> None:
+    stage.window.docks["bound_curves"].raise_()
+    stage.wait(lambda: not stage.panel._is_active)
+    stage.canvas.put_picture(image_of(bar()), "this one")
+    stage.canvas.begin_stroke(100, 100)
+    stage.canvas.end_stroke()
+    assert stage.canvas.put_in == "this one"
 
 
 def test_a_picture_dropped_while_the_panel_is_hidden_brings_it_forth(stage: Stage, tmp_path: Path) -> None:
@@ -322,8 +384,11 @@ def test_refining_shows_the_amortisation_gap(stage: Stage) -> None:
     assert not np.array_equal(refined.mean_D, before.mean_D)
     text = stage.panel.form.refinement.text()
     assert float(text.split("gap ")[1].split(" ")[0].replace("\N{MINUS SIGN}", "-")) >= -0.05
-    assert "weights of step 0" in text
-    assert "Approximation gap that is left" in text
+    assert text.startswith("Refined at step 0: ")
+    # One picture has one value: that of the refinement's draws.
+    value = text.split("−ELBO ")[1].split(" ")[0]
+    assert stage.panel.form.facts.text().startswith(f"−ELBO {value} nats = ")
+    assert "approximation" in text
     assert refine.text() == "Refine this point"
     stage.draw((0.3, 0.1), (0.3, 0.9))
     stage.wait(lambda: stage.given(REFINED) is None)
@@ -370,6 +435,42 @@ def test_a_posterior_that_is_not_finite_is_told_once(stage: Stage) -> None:
     assert len(told) == 1
     assert stage.given() is None
     assert "no finite code" in stage.panel.form.facts.text()
+
+
+def test_numbers_have_thousands_separators_and_no_error_of_zero() -> None:
+    assert nats(1234.56) == "1,234.6"
+    assert nats(-87654.3) == "\N{MINUS SIGN}87,654"
+    assert nats(-0.01) == "0.0"
+    assert plus_minus(0.02, 1) == ""
+    assert plus_minus(0.12, 1) == " ± 0.1"
+    assert plus_minus(12.3, decimals_for(12.3)) == " ± 12"
+
+
+@pytest.mark.parametrize(("width", "height"), [(650, 180), (650, 190), (730, 215), (900, 300)])
+def test_low_and_wide_everything_is_in_sight(stage: Stage, width: int, height: int) -> None:
+    stage.draw_bar()
+    stage.panel.refine()
+    stage.wait(lambda: "Amortisation gap" in stage.panel.form.refinement.text())
+    dock, form = stage.window.docks["own_picture"], stage.panel.form
+    dock.setFloating(True)
+    dock.resize(width, height)
+    QApplication.processEvents()
+    dock.resize(2 * width - stage.panel.width(), 2 * height - stage.panel.height())
+    stage.wait(lambda: stage.panel.size() == QSize(width, height))
+    QApplication.processEvents()
+    assert form.viewport().size() == QSize(width, height)
+    assert form.widget().height() <= height
+    shown = [label for label in form.labels if label.isVisible()]
+    assert {form.facts, form.refinement} <= set(shown)
+    for label in shown:
+        assert label.height() >= label.heightForWidth(label.width())
+    for widget in (*shown, *form.buttons.values(), form.inversion):
+        assert form.widget().rect().contains(widget.geometry())
+        assert not form.pictures.geometry().intersects(widget.geometry())
+    assert form.pictures.canvas.height() >= height - 20
+    assert min(form.pictures.seen.width(), form.pictures.seen.height()) >= 58
+    assert "8 x 8 pixels" in form.pictures.seen.toolTip()
+    dock.setFloating(False)
 
 
 @pytest.mark.parametrize("height", [150, 420])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import itertools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QWheelEvent
+from PySide6.QtGui import QColor, QContextMenuEvent, QGuiApplication, QImage, QKeyEvent, QPainter, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu
 from pytestqt.qtbot import QtBot
@@ -25,16 +26,20 @@ from pytestqt.qtbot import QtBot
 from tests.gui.conftest import WAIT_MS
 from tests.tiny_runs import tiny_config
 from vae_explorer.export.movies import MOVIE_KINDS
-from vae_explorer.gui import path_search
+from vae_explorer.gui import path_search, theme
 from vae_explorer.gui.dialogs.save_path import SavePathDialog
-from vae_explorer.gui.panels.path import PathPanel, length_details, length_text
+from vae_explorer.gui.panels.path import PathPanel
+from vae_explorer.gui.path_words import length_details, length_text
 from vae_explorer.gui.session import Session, State
 from vae_explorer.gui.widgets.filmstrip import Filmstrip
 from vae_explorer.gui.widgets.filmstrip_painting import near_words
 from vae_explorer.gui.widgets.image_actions import to_image
+from vae_explorer.gui.widgets.map_frame import MapFrame
+from vae_explorer.gui.widgets.map_overlay import MapOverlay, paint_overlay
 from vae_explorer.latent.arrangement import Frame
-from vae_explorer.latent.path_bending import bent
+from vae_explorer.latent.path_bending import bend_of_frame, bent, moved_in_view, position_of
 from vae_explorer.latent.path_catalogue import PATHS, Bend, PathChoice
+from vae_explorer.latent.views import LineView, PlaneView
 from vae_explorer.models.building import build_model
 
 if TYPE_CHECKING:
@@ -272,7 +277,7 @@ def test_a_bend_draws_the_path_along_and_is_one_step_to_undo(stage: Stage) -> No
     stage.rest()
     assert np.linalg.norm(stage.result.curve_PD - [0.1, 1.5], axis=1).min() < 1e-9
     assert np.linalg.norm(stage.result.z_FD[5] - straight_D) > 0.5
-    assert "longer than straight" in stage.panel.text.text()
+    assert "% longer" in stage.panel.text.text()
     QTest.mouseClick(stage.panel.straighten_button, Qt.MouseButton.LeftButton)
     stage.rest()
     assert stage.result.z_FD[5] == pytest.approx(straight_D)
@@ -471,14 +476,18 @@ def test_numbers_of_codes_and_lengths_are_told_with_their_units(stage: Stage) ->
     assert stage.strip.frame_text(10) == "Frame 11 of 11 · codes near: none"
     assert stage.strip.frame_text(0) == f"Frame 1 of 11 · codes near: {near_F[0] or 'none'}"
     texts = {
-        0.1234: "length saved 12 % against the straight line",
-        0.004: "length saved 0.4 % against the straight line",
-        0.001: "as long as the straight line",
-        -0.5: "50 % longer than straight",
-        float("nan"): "length unknown",
+        (14.15, 16.14, 0.1234): "visual length 14.2 (straight 16.1): 12 % saved",
+        (5.555, 5.577, 0.004): "visual length 5.55 (straight 5.58): 0.4 % saved",
+        (9.99, 10.0, 0.001): "visual length 10.0: as long as the straight line",
+        (1.5, 1.0, -0.5): "visual length 1.50 (straight 1.00): 50 % longer",
+        (1.5, 0.0, 0.0): "visual length 1.50 (straight 0)",
+        (float("nan"), 1.0, float("nan")): "visual length unknown",
     }
-    for saved, text in texts.items():
-        assert length_text(dataclasses.replace(stage.result, saved=saved)) == text
+    for (length, straight, saved), text in texts.items():
+        result = dataclasses.replace(stage.result, length=length, straight_length=straight, saved=saved)
+        assert length_text(result) == text
+    assert "mean picture" in stage.panel.text.toolTip()
+    assert "as long as the straight line" in stage.panel.text.text()
     assert "pixel values from 0 to 1" in length_details(stage.result)
     assert "latent units" in length_details(stage.result)
     assert "20th nearest other" in length_details(stage.result)
@@ -489,6 +498,212 @@ def test_words_below_the_frames_fit_below_the_frames() -> None:
     assert near_words(near_F, len, 11) == ["none", "1 code", "1,200 codes"]
     assert near_words(near_F, len, 10) == ["none", "1", "1,200"]
     assert near_words(near_F, len, 4) == ["0", "1", "1,200"]
+
+
+# --- what is held, and what is old
+
+
+def test_a_frame_held_follows_a_bend_that_is_taken_back(stage: Stage) -> None:
+    stage.pin(A, B)
+    stage.panel.bend(0.5, np.array([0.1, 1.5]))
+    stage.rest()
+    decoded = stage.window.panel("decoded_image")
+    stage.panel.controls.rate.setValue(30)
+    stage.panel.play()
+    stage.wait(lambda: stage.panel.frame == 5)
+    stage.panel.play()
+    frame = stage.panel.frame
+    stage.wait(lambda: decoded._shown.name == f"Path, frame {frame + 1} of 11")
+    assert decoded.tag.toolTip() == f"Path, frame {frame + 1} of 11"
+    bent_D = decoded._shown.z_D
+    stage.session.undo_stack.undo()
+    stage.rest()
+    assert not np.allclose(stage.result.z_FD[frame], bent_D)
+    stage.wait(lambda: np.array_equal(decoded._shown.z_D, stage.result.z_FD[frame]))
+    stage.choose(num_frames=3)
+    stage.wait(lambda: decoded._shown.name == "Path, frame 3 of 3")
+    assert decoded._shown.z_D == pytest.approx(B)
+
+
+def test_a_place_under_the_mouse_is_not_taken_back_by_a_new_path(stage: Stage) -> None:
+    stage.pin(A, B)
+    decoded = stage.window.panel("decoded_image")
+    place = stage.session.explorer_thread.place
+    stage.strip._choose(4)
+    place.hover(np.array([2.0, 2.0]))
+    stage.panel.bend(0.5, np.array([0.1, 1.5]))
+    stage.rest()
+    stage.wait(lambda: np.array_equal(decoded._shown.z_D, [2.0, 2.0]))
+    stage.panel._stop()
+    assert place._is_hovering
+    assert decoded.tag.toolTip() == "Hover"
+
+
+def test_without_pins_the_place_is_where_the_mouse_was(stage: Stage) -> None:
+    decoded = stage.window.panel("decoded_image")
+    stage.session.explorer_thread.place.hover(np.array([2.0, 1.0]))
+    stage.session.explorer_thread.place.leave()
+    stage.pin(A, B)
+    stage.strip._choose(4)
+    stage.wait(lambda: decoded._shown.name != "")
+    stage.session.map.remove_pin(1)
+    stage.wait(lambda: decoded._shown.kind == "pinned")
+    assert decoded._shown.z_D == pytest.approx(A)
+    stage.session.undo_stack.undo()
+    stage.rest()
+    stage.strip._choose(5)
+    stage.wait(lambda: decoded._shown.name != "")
+    stage.session.map.clear_pins()
+    stage.wait(lambda: decoded._shown.name == "")
+    assert decoded._shown.kind == "origin"
+
+
+def test_a_slow_path_is_old_until_the_one_asked_for_is_found(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vae_explorer.latent import paths
+
+    stage.pin(A, B)
+    found, may_end = paths.path, threading.Event()
+
+    def slow(*given_to: object) -> Iterator[object]:
+        while not may_end.wait(0.005):
+            yield None
+        yield from found(*given_to)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(paths, "path", slow)
+    told: list[bool] = []
+    stage.panel.search_changed.connect(told.append)
+    bright = stage.strip.grab().toImage()
+    stage.session.map.move_pin(1, C)
+    stage.wait(lambda: told == [True])
+    assert stage.panel.is_result_old
+    assert stage.strip.is_dimmed
+    assert stage.strip.grab().toImage() != bright
+    assert "finding the path" in stage.panel.text.text()
+    assert stage.panel.text.minimumHeight() > 0, "fewer words leave the frames their size"
+    assert stage.strip.accessibleDescription().startswith("Finding the path.")
+    stage.session.map.move_pin(1, B)
+    assert told == [True, False], "it is the path of these pins again"
+    stage.session.map.move_pin(1, C)
+    stage.wait(lambda: stage.panel.is_result_old)
+    may_end.set()
+    stage.rest()
+    assert told == [True, False, True, False]
+    assert not stage.strip.is_dimmed
+    assert stage.panel.text.minimumHeight() == 0
+    assert "visual length" in stage.panel.text.text()
+    assert stage.result.z_FD[-1] == pytest.approx(C)
+
+
+def test_an_old_curve_is_painted_thin_dashed_and_pale(qapp: QApplication) -> None:
+    frame, colours = MapFrame(200, 100), theme.current()
+
+    def ink(**changes: object) -> np.ndarray:
+        image = QImage(200, 100, QImage.Format.Format_RGB32)
+        image.fill(QColor(colours.panel))
+        painter = QPainter(image)
+        places = ((-1.5, 0.0), (1.5, 0.0))
+        paint_overlay(painter, frame, colours, MapOverlay(curve=places, **changes), is_line=False)  # type: ignore[arg-type]
+        painter.setPen(QColor("black"))
+        assert painter.opacity() == 1.0
+        painter.end()
+        pixels = np.frombuffer(image.constBits(), np.uint8).reshape(100, 200, 4)[..., :3].astype(int)
+        return np.abs(pixels - pixels[0, 0]).sum(axis=2)
+
+    new, old = ink(), ink(is_curve_old=True)
+    assert (new[:, 40:160].max(axis=0) > 0).all()
+    assert 0.3 < (old[:, 40:160].max(axis=0) == 0).mean() < 0.7, "dashes"
+    assert 0 < old.max() < 0.5 * new.max()
+    assert (old[:, 40:160].sum(axis=0) > 0).sum() > 20
+    stops = ((0.0, 0.7),)
+    assert 0 < ink(is_curve_old=True, stops=stops)[:40].sum() < 0.35 * ink(stops=stops)[:40].sum()
+
+
+# --- bending by keys
+
+
+def press(strip: Filmstrip, key: Qt.Key, *, is_held: bool = False, is_large: bool = False) -> None:
+    held = Qt.KeyboardModifier.AltModifier
+    if is_large:
+        held |= Qt.KeyboardModifier.ShiftModifier
+    QApplication.sendEvent(strip, QKeyEvent(QEvent.Type.KeyPress, key, held, "", is_held))
+
+
+def test_alt_with_arrows_bends_the_path_at_the_current_frame(stage: Stage) -> None:
+    stage.pin(A, B)
+    decoded = stage.window.panel("decoded_image")
+    stage.strip._choose(5)
+    start_D, steps = stage.result.z_FD[5], stage.session.undo_stack.count()
+    step = 0.03 * np.linalg.norm(B - A)
+    press(stage.strip, Qt.Key.Key_Up)
+    for _ in range(4):
+        press(stage.strip, Qt.Key.Key_Up, is_held=True)
+    assert stage.strip.current == 5
+    assert stage.session.undo_stack.count() == steps + 1
+    (bend,) = stage.session.map.arrangement.path.bends
+    assert bend.z == pytest.approx((start_D[0], start_D[1] + 5 * step))
+    press(stage.strip, Qt.Key.Key_Left, is_large=True)  # before the answer to the first has come
+    assert stage.session.undo_stack.count() == steps + 2
+    (bend,) = stage.session.map.arrangement.path.bends
+    assert bend.z == pytest.approx((start_D[0] - 4 * step, start_D[1] + 5 * step))
+    stage.rest()
+    stage.wait(lambda: np.array_equal(decoded._shown.z_D, stage.result.z_FD[5]))
+    at_bend = int(np.linalg.norm(stage.result.z_FD - bend.z, axis=1).argmin())
+    assert at_bend != 5
+    stage.strip._choose(at_bend)
+    press(stage.strip, Qt.Key.Key_Down)
+    (bend,) = stage.session.map.arrangement.path.bends
+    assert bend.z == pytest.approx((start_D[0] - 4 * step, start_D[1] + 4 * step)), "no second bend beside it"
+    for _ in range(3):
+        stage.session.undo_stack.undo()
+    assert stage.session.map.arrangement.path.bends == ()
+    assert "Alt with an arrow key" in stage.strip.accessibleDescription()
+
+
+def test_pins_are_not_bent_by_keys(stage: Stage) -> None:
+    told: list[str] = []
+    stage.session.message_posted.connect(lambda message: told.append(f"{message.text} {message.hint}"))
+    press(stage.strip, Qt.Key.Key_Up)
+    stage.pin(A, B)
+    stage.strip._choose(0)
+    press(stage.strip, Qt.Key.Key_Up)
+    press(stage.strip, Qt.Key.Key_Up, is_held=True)
+    assert stage.session.map.arrangement.path.bends == ()
+    assert len(told) == 1
+    assert "Choose a frame between them" in told[0]
+
+
+def test_a_step_stays_in_the_view_or_goes_along_it() -> None:
+    plane = PlaneView((0.0, 0.0, 1.0), (2.0, 0.0, 0.0), (0.0, 1.0, 0.0), ("x", "y"))
+    assert moved_in_view(plane, np.array([4.0, 1.0, 1.0]), 0.5, 0.25) == pytest.approx([5.0, 1.25, 1.0])
+    assert moved_in_view(plane, np.array([4.0, 1.0, 9.0]), 0.5, 0.25) == pytest.approx([5.0, 1.25, 9.0])
+    assert moved_in_view(LineView(), np.array([4.0]), 0.5, 0.25) == pytest.approx([4.5])
+
+
+def test_the_nearest_part_of_the_curve_is_drawn_to_a_place(stage: Stage) -> None:
+    told: list[str] = []
+    stage.session.message_posted.connect(lambda message: told.append(message.hint))
+    stage.panel.bend_at_place(A)
+    assert told == [path_search.NO_PINS]
+    stage.pin(A, B, C)
+    goal_D = 0.5 * (B + C) + [0.4, 0.1]
+    steps = stage.session.undo_stack.count()
+    stage.panel.bend_at_place(goal_D)
+    assert stage.session.map.arrangement.path.bends == (Bend(1, tuple(goal_D.tolist())),)
+    assert stage.session.undo_stack.count() == steps + 1
+    stage.rest()
+    assert np.linalg.norm(stage.result.curve_PD - goal_D, axis=1).min() < 1e-9
+    stage.panel.bend_at_place(np.zeros(3))
+    assert stage.session.undo_stack.count() == steps + 1
+
+
+def test_a_bend_is_found_by_its_place_on_the_curve() -> None:
+    ends_KD, bends = np.array([[0.0, 0.0], [4.0, 0.0]]), (Bend(0, (1.0, 1.0)), Bend(0, (3.0, 1.0)))
+    curve_PD = polyline(ends_KD, bends)
+    assert position_of(curve_PD, np.array([3.0, 1.1])) == pytest.approx(2 / 3)
+    frames = curve_PD[::20]
+    assert [bend_of_frame(bends, frames, frame) for frame in range(7)] == [None, None, 0, None, 1, None, None]
+    assert bend_of_frame((*bends, Bend(0, (3.0, 1.1))), frames, 4) == 1
+    assert bend_of_frame((), frames, 3) is None
 
 
 # --- saving
@@ -565,6 +780,16 @@ def test_the_preview_tells_the_size_and_plays_what_will_be_saved(dialog: SavePat
     assert f"{5 * 25 + 1} × 26 pixels" in dialog.facts.text()
     assert dialog.preview.image().width() == 5 * 25 + 1
     del dialog.preview.show_pixels
+
+
+def test_no_format_is_offered_the_name_of_another(dialog: SavePathDialog) -> None:
+    names = []
+    for kind in MOVIE_KINDS.names():
+        choose_format(dialog, kind)
+        names.append(dialog.suggested_name())
+        assert names[-1].endswith(MOVIE_KINDS[kind].suffix)
+    assert len(set(names)) == len(names)
+    assert names[0].startswith("path-strip-straight-step-")
 
 
 def test_the_folder_and_the_format_are_remembered(

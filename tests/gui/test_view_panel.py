@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLineEdit
 from pytestqt.qtbot import QtBot
 
 from tests.gui.conftest import WAIT_MS
@@ -140,6 +141,38 @@ def test_points_on_a_line_are_refused_and_the_picker_goes_back(stage: Stage) -> 
     assert stage.view == before
     assert len(stage.messages) == 1
     assert stage.picker.names.currentData() == "dimensions"
+
+
+def test_a_sphere_is_around_three_axes_until_three_pins_are_taken(stage: Stage) -> None:
+    stage.choose("sphere")
+    assert stage.picker.names.currentData() == "sphere"
+    axes_DD = np.sqrt(5.0) * np.eye(5)
+    assert sum(stage.view.holds(z_D, 1e-9) for z_D in axes_DD) == 3
+    assert "Set three pins" in stage.picker.sentence.text()
+    assert not stage.picker.take_pins.isEnabled()
+    points = stage.three_pins()
+    assert "take the pins" in stage.picker.sentence.text()
+    stage.picker.take_pins.click()
+    assert all(stage.view.holds(np.sqrt(5.0) * z_D / np.linalg.norm(z_D), 1e-9) for z_D in points)
+    assert not stage.picker.take_pins.isEnabled()
+    assert stage.picker.sentence.isHidden()
+    assert not stage.messages
+
+
+def test_a_sphere_is_around_the_dimensions_of_largest_kl(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage.session, "kl_D", np.array([0.1, 3.0, 0.0, 2.0, 1.0]))
+    stage.choose("sphere")
+    assert [stage.view.holds(z_D, 1e-9) for z_D in np.sqrt(5.0) * np.eye(5)] == [False, True, False, True, True]
+
+
+def test_pins_set_in_the_default_view_make_a_sphere(stage: Stage) -> None:
+    points = [np.array([*place, 0.0, 0.0, 0.0]) for place in ((1.0, 0.3), (-0.5, 1.0), (0.2, -1.5))]
+    for z_D in points:
+        stage.map.add_pin(z_D)
+    stage.choose("sphere")
+    assert stage.picker.names.currentData() == "sphere"
+    assert all(stage.view.holds(np.sqrt(5.0) * z_D / np.linalg.norm(z_D), 1e-9) for z_D in points)
+    assert not stage.messages
 
 
 def test_directions_are_named_and_the_sentence_says_what_is_missing(stage: Stage) -> None:
@@ -289,6 +322,35 @@ def test_a_bookmark_brings_view_and_pins_back_in_one_step(stage: Stage) -> None:
     assert stage.session.undo_stack.undoText() == "go to bookmark view 1"
     stage.session.undo_stack.undo()
     assert stage.map.arrangement == before
+
+
+def test_the_name_of_a_new_bookmark_is_typed_at_once_and_enter_keeps_the_default(stage: Stage) -> None:
+    stage.panel.sections["bookmarks"].header.setChecked(False)
+    for typed, name in (("loops", "loops"), ("", "view 1")):
+        stage.panel.add_bookmark()
+        field = stage.bookmarks.list.findChild(QLineEdit)
+        assert field is not None
+        assert field.isVisible()
+        assert field.hasSelectedText()
+        QTest.keyClicks(field, typed)
+        QTest.keyClick(field, Qt.Key.Key_Return)
+        stage.wait(lambda: stage.bookmarks.list.findChild(QLineEdit) is None)
+        assert stage.map.arrangement.bookmarks[-1].name == name
+        assert stage.bookmarks.list.currentRow() == stage.bookmarks.list.count() - 1
+    assert not stage.messages
+
+
+def test_a_new_bookmark_is_in_sight_although_another_panel_was_in_front(stage: Stage) -> None:
+    stage.panel.setMaximumHeight(200)
+    stage.window.docks["layers"].raise_()
+    stage.wait(lambda: not stage.window.docks["view"].is_seen)
+    stage.window.commands.actions["action.add_bookmark"].trigger()
+    names = stage.bookmarks.list
+    stage.wait(lambda: names.isVisible() and names.visibleRegion().boundingRect() == names.rect())
+    field = names.findChild(QLineEdit)
+    assert field is not None
+    stage.wait(lambda: names.viewport().rect().contains(field.geometry()))
+    assert names.height() == names.sizeHint().height()
 
 
 def test_bookmarks_are_renamed_and_removed(stage: Stage) -> None:

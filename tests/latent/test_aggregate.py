@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.latent.layer_requests import drawings, make_request
+from tests.latent.layer_requests import RECT, drawings, make_request
 from vae_explorer.errors import UserError
 from vae_explorer.latent.aggregate import GaussianMixture, Surgery, log_aggregate, surgery
-from vae_explorer.latent.aggregate_layer import surgery_words
+from vae_explorer.latent.aggregate_layer import surgery_gauge, surgery_words
+from vae_explorer.latent.drawing import Gauge
 from vae_explorer.latent.explorer import Anchors, Explorer
 from vae_explorer.latent.layers import LAYERS, AggregateOptions
 from vae_explorer.latent.map_rect import MapRect
@@ -132,9 +133,89 @@ def test_a_hole_is_where_the_prior_has_mass_and_no_data_live(make_snapshot: Any,
     assert nothing[3] < 30
     table = make_request(explorer).ink.diverging_256
     assert crowded == table[0].tolist()
-    assert hole[0] == pytest.approx(table[int(255 * (0.5 + 0.5 * math.exp(-0.125)))][0], abs=30)
+    assert hole == table[-1].tolist()
     assert "KL" in last.readout
     assert "of 240 images" in last.readout
+
+
+def ticks_of(drawing: Any) -> list[tuple[float, float]]:
+    return [(part, float(text.split(":")[0].replace("−", "-"))) for part, text in drawing.legend.ticks]
+
+
+def test_faint_holes_fill_the_scale(make_snapshot: Any, tiny_dataset: Any) -> None:
+    # q(z) = N(0, 1.2^2): the difference is a third of the prior's peak at most.
+    explorer = explorer_with(make_snapshot, tiny_dataset, np.zeros((50, 2)), np.full((50, 2), 1.2))
+    last = drawings("aggregate", explorer, make_request(explorer, AggregateOptions("holes")))[-1]
+    x, y = np.meshgrid(np.linspace(-3, 3, 300), np.linspace(-2, 2, 200))
+    square = x**2 + y**2
+    difference = np.exp(-square / 2) / (2 * np.pi) - np.exp(-square / 2.88) / (2 * np.pi * 1.44)
+    scale = np.percentile(np.abs(difference), 99.5)
+    (low, least), (middle, zero), (high, most) = ticks_of(last)
+    assert (middle, zero) == (0.5, 0.0)
+    assert -least == most == pytest.approx(0.04)
+    assert (high - 0.5) * 2 * scale == pytest.approx(most, rel=0.02)
+    assert (0.5 - low) * 2 * scale == pytest.approx(most, rel=0.02)
+    table = make_request(explorer).ink.diverging_256
+    assert pixel(last, 0.0, 0.0) == table[-1].tolist()
+    # Where both densities are the same, nothing is drawn; quarter of the scale is seen well.
+    same = math.sqrt(2 * math.log(1.44) / (1 - 1 / 1.44))
+    assert pixel(last, same, 0.0)[3] < 10
+    quarter = int(np.abs(difference[100, 150:] - 0.25 * scale)[:100].argmin())
+    assert 60 < pixel(last, (quarter + 0.5) / 50, 0.0)[3] < 140
+
+
+def test_no_hole_is_drawn_where_q_is_the_prior(make_snapshot: Any, tiny_dataset: Any) -> None:
+    explorer = explorer_with(make_snapshot, tiny_dataset, np.zeros((50, 2)), np.full((50, 2), 1.0005))
+    last = drawings("aggregate", explorer, make_request(explorer, AggregateOptions("holes")))[-1]
+    assert last.rasters[0].pixels[..., 3].max() < 10
+
+
+def test_the_scale_of_the_holes_follows_training_smoothly(make_snapshot: Any, tiny_dataset: Any) -> None:
+    explorer = explorer_with(make_snapshot, tiny_dataset, np.zeros((50, 2)), np.full((50, 2), 1.2))
+
+    def scale(sigma: float, rect: MapRect = RECT) -> float:
+        explorer.cache["anchors"] = Anchors(np.arange(50), np.zeros((50, 2)), np.full((50, 2), sigma))
+        request = make_request(explorer, AggregateOptions("holes"), rect=rect)
+        (_, _, (part, value)) = ticks_of(drawings("aggregate", explorer, request)[-1])
+        return value / (2 * part - 1)
+
+    first = scale(1.2)
+    assert scale(1.2) == pytest.approx(first)
+    explorer.adopt(make_snapshot(step=1))
+    second = scale(1.4)
+    assert scale(1.4) == pytest.approx(second)
+    explorer.lasting.clear()
+    fresh = scale(1.4)
+    assert fresh > 1.2 * first
+    assert second == pytest.approx(first + 0.3 * (fresh - first), rel=0.01)
+    # Elsewhere nothing is smoothed: there the colours are new anyhow.
+    far = scale(1.4, MapRect(6.0, 6.0, 9.0, 8.0))
+    assert far == pytest.approx(0.02 / (2 * math.pi), rel=0.01)
+
+
+@pytest.mark.parametrize("shows", ["aggregate", "prior", "holes"])
+def test_the_legend_has_the_kl_as_a_bar_of_two_parts(make_snapshot: Any, tiny_dataset: Any, shows: str) -> None:
+    explorer = explorer_with(make_snapshot, tiny_dataset, np.linspace([-4, 0], [4, 0], 64), np.full((64, 2), 0.5))
+    first, last = drawings("aggregate", explorer, make_request(explorer, AggregateOptions(shows)))
+    parts = explorer.cache["surgery"]
+    assert first.legend.gauge is None
+    assert last.legend.gauge == Gauge(
+        (
+            ("accent", parts.mutual_information, "mutual information I"),
+            ("warning", parts.mismatch, "mismatch"),
+        ),
+        "nats per image",
+        (math.log(64), "ceiling ln 64"),
+    )
+    assert sum(value for _, value, _ in last.legend.gauge.parts) == pytest.approx(parts.kl)
+
+
+def test_the_bar_says_where_its_parts_are_bounds_only() -> None:
+    gauge = surgery_gauge(Surgery(8.3, 8.31, -0.01, math.log(4096), 4096))
+    assert [(value, name) for _, value, name in gauge.parts] == [
+        (8.31, "mutual information I, at least"), (0.0, "mismatch, at most")
+    ]  # fmt: skip
+    assert gauge.mark == (math.log(4096), "ceiling ln 4,096")
 
 
 @pytest.mark.parametrize("shows", ["aggregate", "prior", "holes"])

@@ -14,10 +14,12 @@ from vae_explorer.latent.code_pictures import most_with_room, paste, prepared_ti
 from vae_explorer.latent.code_raster import raster_codes
 from vae_explorer.latent.code_values import ItemValues, complete_values, prepared_values
 from vae_explorer.latent.codes_layer import draw, off_plane_steps
+from vae_explorer.latent.curved_views import InverseCdfView
 from vae_explorer.latent.drawing import LayerDrawing
 from vae_explorer.latent.explorer import Explorer
 from vae_explorer.latent.layers import CodesOptions, Focus
 from vae_explorer.latent.map_rect import MapRect
+from vae_explorer.latent.views import PRIOR_RECT
 from vae_explorer.models.snapshot import Snapshot
 
 MakeSnapshot = Callable[..., Snapshot]
@@ -109,12 +111,22 @@ def test_codes_that_are_not_finite_are_left_out_and_counted(make_snapshot: MakeS
 
 def test_the_extent_of_an_untrained_net_is_its_dot() -> None:
     xy = np.random.default_rng(0).normal([0.4, 0.1], 0.01, size=(5000, 2))
-    assert extent_of(xy, is_trained=True) == MapRect(-3, -3, 3, 3)
-    dot = extent_of(xy, is_trained=False)
+    assert extent_of(xy, PRIOR_RECT, is_trained=True) == MapRect(-3, -3, 3, 3)
+    dot = extent_of(xy, PRIOR_RECT, is_trained=False)
     assert 0.04 < dot.width < 0.08
     assert dot.centre == (pytest.approx(0.4, abs=0.01), pytest.approx(0.1, abs=0.01))
-    assert extent_of(np.zeros((4, 2)), is_trained=False).width > 0
-    assert extent_of(xy * 100, is_trained=True).right > 41
+    assert extent_of(np.zeros((4, 2)), PRIOR_RECT, is_trained=False).width > 0
+    assert extent_of(xy * 100, PRIOR_RECT, is_trained=True).right > 41
+
+
+def test_the_extent_holds_the_home_of_the_view_and_no_more(make_snapshot: MakeSnapshot) -> None:
+    codes = np.random.default_rng(0).normal(size=(500, 2))
+    square = InverseCdfView.of_dimensions(0, 1, np.zeros(2))
+    scene = make_scene(make_snapshot(), codes, step=1)
+    placed = scene.code_layer.placed(scene, square)
+    assert placed is not None
+    assert placed.extent == MapRect(0.0, 0.0, 1.0, 1.0)
+    assert extent_of(np.full((4, 2), np.nan), square.home, is_trained=True) == square.home
 
 
 def test_the_extent_follows_the_step(make_snapshot: MakeSnapshot) -> None:

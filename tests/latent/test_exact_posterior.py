@@ -93,6 +93,23 @@ def test_a_linear_gaussian_model_has_its_closed_form(
     assert exact.kl_from_q == pytest.approx(gaussian_kl(q_mean, q_sigma, mean, covariance), abs=5e-3)
 
 
+@pytest.mark.parametrize("dimensions", [1, 2])
+@pytest.mark.parametrize("has_grid", [True, False])
+def test_of_a_decoder_that_says_nothing_the_posterior_is_the_prior(dimensions: int, has_grid: bool) -> None:
+    """So wide that the coarse cells themselves are what is summed."""
+    model, x_P = LinearGaussian(np.zeros((3, dimensions)), 0.7), np.array([0.5, -0.2, 0.9])
+    q_mean, q_sigma = np.array([0.6, -0.3])[:dimensions], np.array([0.4, 0.7])[:dimensions]
+    coarse = finished(prepared_coarse_grid(model, (1, 1, 3))) if has_grid else None
+    exact = finished(exact_posterior(model, picture(x_P), q_mean, q_sigma, coarse))
+    log_evidence = float((-0.5 * (x_P / 0.7) ** 2 - math.log(0.7) - 0.5 * math.log(2 * math.pi)).sum())
+    assert exact.log_evidence == pytest.approx(log_evidence, abs=1e-5)
+    assert exact.mean_D == pytest.approx(np.zeros(dimensions), abs=1e-6)
+    assert exact.sigma_D == pytest.approx(np.ones(dimensions), rel=1e-5)
+    kl = 0.5 * (q_sigma**2 + q_mean**2 - 1.0 - 2.0 * np.log(q_sigma)).sum()
+    assert exact.kl_from_q == pytest.approx(kl, abs=1e-5)
+    assert len(np.unique(exact.size_N)) == 1, "the coarse cells were divided"
+
+
 def test_a_narrow_posterior_is_found_where_q_does_not_look() -> None:
     model, x_P = LinearGaussian(np.eye(2), 0.01), np.array([0.37, 2.11])
     exact = finished(exact_posterior(model, picture(x_P), np.array([-2.0, -2.0]), np.array([0.5, 0.5])))

@@ -9,9 +9,10 @@ import torch
 
 from tests.latent.layer_requests import first_view
 from vae_explorer.errors import UserError
+from vae_explorer.latent.curved_views import InverseCdfView
 from vae_explorer.latent.explorer import Explorer
 from vae_explorer.latent.lattice import CellRange
-from vae_explorer.latent.manifold import ManifoldRequest, resampled, tiled
+from vae_explorer.latent.manifold import ManifoldPicture, ManifoldRequest, resampled, tiled
 from vae_explorer.latent.map_rect import MapRect
 from vae_explorer.latent.views import PlaneView
 from vae_explorer.models.building import build_model
@@ -120,7 +121,7 @@ def test_codes_stand_by_item_and_what_is_not_finite_stands_nowhere(
     assert np.isfinite([placed.extent.width, placed.extent.height]).all()
 
 
-def draw(explorer: Explorer, rect: MapRect, level: int = 0, scale: float = 8.0) -> list[object]:
+def draw(explorer: Explorer, rect: MapRect, level: int = 0, scale: float = 8.0) -> list[ManifoldPicture]:
     view = first_view(explorer.num_dimensions)
     steps = explorer.manifold.pictures(explorer, ManifoldRequest(view, rect, level, scale, INK))
     return [step for step in steps if step is not None]
@@ -199,6 +200,40 @@ def test_a_view_of_another_space_draws_nothing(explorer: Explorer) -> None:
     view = PlaneView.of_dimensions(0, 1, np.zeros(4))
     request = ManifoldRequest(view, MapRect(-1, -1, 1, 1), 0, 8.0, INK)
     assert list(explorer.manifold.pictures(explorer, request)) == []
+
+
+@pytest.mark.parametrize("image_shape", [(1, 8, 8), (3, 8, 8)])
+def test_only_cells_that_show_a_latent_point_are_decoded_and_the_rest_is_transparent(
+    make_snapshot: MakeSnapshot, image_shape: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explorer = Explorer()
+    explorer.adopt(make_snapshot(image_shape=image_shape))
+    decoded: list[int] = []
+    decode = explorer.decode
+    monkeypatch.setattr(explorer, "decode", lambda z_ND: decoded.append(len(z_ND)) or decode(z_ND))
+    square = InverseCdfView.of_dimensions(0, 1, np.zeros(2))
+
+    def whole(rect: MapRect) -> ManifoldPicture:
+        picture = list(explorer.manifold.pictures(explorer, ManifoldRequest(square, rect, -2, 32.0, INK)))[-1]
+        assert picture is not None
+        assert picture.is_whole
+        return picture
+
+    # Cells around -0.5, -0.25, ..., 1.5, eight pixels wide: three a side are around points inside the square.
+    picture = whole(MapRect(-0.5, -0.5, 1.5, 1.5))
+    assert sum(decoded) == 9
+    assert not picture.is_opaque
+    is_painted = np.zeros((72, 72), dtype=bool)
+    is_painted[24:48, 24:48] = True
+    assert np.array_equal(picture.pixels[..., 3] == 255, is_painted)
+    assert not picture.pixels[~is_painted].any()
+    assert whole(MapRect(0.2, 0.2, 0.8, 0.8)).is_opaque
+    assert not whole(MapRect(2.1, 2.1, 2.9, 2.9)).pixels.any()
+    assert sum(decoded) == 9
+
+
+def test_a_view_without_edges_is_opaque(explorer: Explorer) -> None:
+    assert draw(explorer, MapRect(-3.2, -2.2, 3.2, 2.2))[-1].is_opaque
 
 
 def test_oblong_pictures_are_centred_in_square_cells() -> None:

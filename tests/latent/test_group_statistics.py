@@ -39,6 +39,8 @@ def test_a_group_is_summed_up_as_by_hand(make_snapshot: MakeSnapshot) -> None:
     found = last_of(group_statistics(scene, ids))
     assert found.mean_elbo == pytest.approx(float(elbo_N[members].mean()), rel=1e-5)
     assert found.num_valued == 4
+    # Pixels in [0, 1] have a log-likelihood below zero under Bernoulli: the ELBO lies below minus the KL.
+    assert found.mean_elbo < -float(scene.posterior(scene.seen(members)).kl().mean())
 
 
 def test_of_many_members_two_hundred_are_shown_from_end_to_end(make_snapshot: MakeSnapshot) -> None:

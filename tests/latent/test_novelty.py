@@ -36,6 +36,26 @@ def test_the_nearest_images_are_those_of_brute_force(make_snapshot: MakeSnapshot
     assert last_of(novelty(scene, x_CHW)).fair_ratio == found.fair_ratio
 
 
+def test_the_fair_ratio_is_that_of_an_equally_large_random_part(make_snapshot: MakeSnapshot) -> None:
+    dataset = make_images()
+    scene = make_scene(make_snapshot(), dataset=dataset)
+    pictures = dataset.images.images_NCHW.numpy() / 255.0
+    part = np.random.default_rng(0).choice(400, 100, replace=False)
+    left_out = np.setdiff1d(np.arange(400), part)
+    for original, sentence in ((left_out[0], "No nearer to as many"), (part[0], "Somewhat nearer")):
+        # On the way from a training image to a held-out one, nearer to the first.
+        x_CHW = (0.59 * pictures[original] + 0.41 * pictures[450]).astype(np.float32)
+        found = last_of(novelty(scene, x_CHW))
+        distance_N = np.sqrt(((pictures - x_CHW) ** 2).sum(axis=(1, 2, 3)))
+        assert found.train_ids[0] == original
+        assert found.heldout_id == 450
+        assert found.ratio == pytest.approx(0.41 / 0.59, rel=1e-4)
+        assert found.fair_ratio == pytest.approx(distance_N[part].min() / distance_N[400:].min(), rel=1e-5)
+        assert found.num_fair == 100
+        assert found.verdict.startswith(sentence)
+        assert f"the ratio is {found.fair_ratio:.2f}." in found.note
+
+
 def test_a_training_image_is_found_at_distance_zero_with_its_own_id(make_snapshot: MakeSnapshot) -> None:
     dataset = make_images()
     scene = make_scene(make_snapshot(), dataset=dataset)

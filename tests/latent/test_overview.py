@@ -27,7 +27,7 @@ from vae_explorer.latent.overview import (
     nearest,
     start_overview,
 )
-from vae_explorer.latent.views import Float64, View
+from vae_explorer.latent.views import PRIOR_RECT, Float64, View
 
 needs_packages = pytest.mark.skipif(
     find_spec("umap") is None or find_spec("sklearn") is None,
@@ -146,6 +146,13 @@ def test_items_stand_where_the_overview_put_them(view: OverviewView) -> None:
     assert xy_N2[::2].tolist() == view.xy_P2.tolist()
     assert np.isnan(xy_N2[1::2]).all()
     assert view.place(view.latents_PD[:3]) == pytest.approx(view.xy_P2[:3], abs=1e-9)
+
+
+def test_the_home_of_an_overview_is_the_box_of_its_items(view: OverviewView) -> None:
+    home = view.home
+    assert (home.left, home.bottom) == tuple(view.xy_P2.min(axis=0))
+    assert (home.right, home.top) == tuple(view.xy_P2.max(axis=0))
+    assert view.renewed(np.full((200, 6), np.nan)).home == PRIOR_RECT
 
 
 def test_a_renewed_overview_keeps_its_places_and_takes_new_codes(view: OverviewView) -> None:

@@ -60,6 +60,19 @@ def test_lengths_are_those_of_the_pictures_along_the_way(explorer: Explorer) -> 
     assert result.straight_length == result.length
 
 
+@pytest.mark.parametrize("speed", SPEEDS.names())
+def test_what_is_straight_saves_exactly_nothing(explorer: Explorer, speed: str) -> None:
+    ends = [*ENDS.tolist(), [2.0, 1.5]]
+    result = walked(explorer, ends, PathChoice("straight", speed))
+    assert result.saved == 0.0
+    assert result.straight_length == result.length
+    along = walked(explorer, [[0.5, 0.5], [1.5, 1.5]], PathChoice("spherical", speed))
+    assert along.saved == 0.0
+    bent = walked(explorer, ENDS, PathChoice("straight", speed, bends=(Bend(0, (0.0, 1.0)),)))
+    assert bent.saved < 0.0
+    assert bent.straight_length == walked(explorer, ENDS, PathChoice("straight", speed)).length
+
+
 @pytest.mark.parametrize("kind", PATHS.names())
 def test_equal_visual_speed_is_equal_to_ten_percent(explorer: Explorer, kind: str) -> None:
     choice = PathChoice(kind, "visual", num_frames=60)
@@ -217,6 +230,7 @@ def test_a_decoder_of_nothing_finite_makes_a_path_with_a_sentence(make_snapshot:
     for kind in PATHS.names():
         result = walked(explorer, ENDS, PathChoice(kind, "visual"), first_view(2))
         assert "no finite pictures" in result.note
+        assert np.isnan(result.saved)
         assert np.isfinite(result.z_FD).all()
 
 

@@ -94,6 +94,29 @@ def test_given_posteriors_have_their_names_and_need_no_images(make_snapshot: Any
         drawings("posterior", explorer, make_request(explorer, None, Focus(hovered_item=3)))
 
 
+def test_a_picture_and_its_refinement_have_names_apart(make_snapshot: Any) -> None:
+    explorer = Explorer()
+    explorer.adopt(make_snapshot())
+    place, sigma = np.array([0.3, 0.2]), np.array([0.1, 0.1])
+    given = tuple(GivenPosterior(name, place, sigma) for name in ("yours", "refined"))
+    words = drawings("posterior", explorer, make_request(explorer, None, Focus(given=given)))[-1].words
+    heights = {word.text: word.y for word in words}
+    assert heights["yours"] > 0.2 + 2 * 0.1
+    assert heights["refined"] < 0.2 - 2 * 0.1
+
+
+def test_a_posterior_that_fills_the_view_leaves_the_codes_to_be_seen(make_explorer: Any) -> None:
+    explorer = make_explorer()
+    focus = Focus(hovered_item=3)
+    wide = drawings("posterior", explorer, make_request(explorer, None, focus, WIDE))[-1].rasters[0]
+    row, column = np.unravel_index(wide.pixels[..., 3].argmax(), wide.pixels.shape[:2])
+    x = wide.rect.left + (column + 0.5) / wide.pixels.shape[1] * wide.rect.width
+    y = wide.rect.top - (row + 0.5) / wide.pixels.shape[0] * wide.rect.height
+    close = MapRect.around(float(x), float(y), 0.02, 0.02)
+    filled = drawings("posterior", explorer, make_request(explorer, None, focus, close))[-1].rasters[0]
+    assert filled.pixels[..., 3].max() < 0.5 * 255 < wide.pixels[..., 3].max()
+
+
 def test_in_one_dimension_they_stand_beside_their_code(make_explorer: Any) -> None:
     explorer = make_explorer(dimensions=1)
     request = make_request(explorer, None, Focus(hovered_item=5), WIDE)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ import pytest
 from tests.latent.item_scenes import make_images, make_scene, returned_by
 from tests.latent.layer_requests import drawings, make_request
 from vae_explorer.errors import UserError
+from vae_explorer.latent.drawing import Word
 from vae_explorer.latent.explorer import Explorer
 from vae_explorer.latent.layers import RegionsOptions
 from vae_explorer.latent.map_rect import MapRect
-from vae_explorer.latent.regions_layer import LabelledCodes, draw, prepared_votes
+from vae_explorer.latent.regions_layer import LabelledCodes, draw, kept_apart, prepared_votes
 from vae_explorer.models.snapshot import Snapshot
 
 MakeSnapshot = Callable[..., Snapshot]
@@ -47,6 +49,35 @@ def test_a_heap_lies_in_the_region_of_its_class(make_snapshot: MakeSnapshot, dim
         assert word.is_strong
     assert drawing.legend is not None
     assert drawing.legend.entries == (("class:0", "a"), ("class:1", "b"), ("class:2", "c"))
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_names_on_each_other_are_moved_a_little_apart(make_snapshot: MakeSnapshot, scale: float) -> None:
+    request = replace(make_request(three_heaps(make_snapshot)), pixel_ratio=scale)
+    pixel = scale * 6.0 / 300  # map units of a pixel of the screen
+    names = (Word(0.0, 0.0, "4"), Word(3 * pixel, 5 * pixel, "9"), Word(0.0, 40 * pixel, "7"), Word(2.0, -1.0, "1"))
+    four, nine, *others = kept_apart(names, request)
+    assert others == list(names[2:])
+    # They were 3 pixels apart sideways, the shorter way; now they stand side by side, the same way round.
+    assert nine.x - four.x == pytest.approx(12 * pixel, abs=0.6 * pixel)
+    assert (four.y, nine.y) == (names[0].y, names[1].y)
+    assert kept_apart(names, request) == (four, nine, *others)
+
+
+def test_a_crowd_of_names_stays_near_its_medians(make_snapshot: MakeSnapshot) -> None:
+    request = make_request(three_heaps(make_snapshot))
+    placed = kept_apart(tuple(Word(0.5, 0.5, f"class {number}") for number in range(10)), request)
+    nudges = np.array([[word.x - 0.5, word.y - 0.5] for word in placed]) / 0.02
+    assert np.linalg.norm(nudges, axis=1).max() <= 14.001
+    assert len(set(placed)) > 5
+
+
+def test_the_layer_keeps_its_names_apart(make_snapshot: MakeSnapshot) -> None:
+    codes = np.random.default_rng(0).normal(size=(600, 2)) * 0.001
+    scene = make_scene(make_snapshot(num_codes=600), codes, make_images(600))
+    words = drawings("regions", scene, make_request(scene))[-1].words
+    apart = [np.abs([(a.x - b.x) / 12, (a.y - b.y) / 16]).max() / 0.02 for a in words for b in words if a is not b]
+    assert min(apart) > 0.9
 
 
 def test_borders_are_sharp_and_antialiased(make_snapshot: MakeSnapshot) -> None:

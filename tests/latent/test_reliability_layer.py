@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from tests.latent.layer_requests import RECT, drawings, make_request
+from tests.latent.layer_requests import RECT, drawings, make_ink, make_request
 from vae_explorer.errors import UserError
+from vae_explorer.latent.drawing import LayerInk
 from vae_explorer.latent.explorer import Anchors, Explorer
 from vae_explorer.latent.layers import ReliabilityOptions
 from vae_explorer.latent.map_rect import MapRect
@@ -66,8 +68,6 @@ def test_what_is_far_is_shaded_and_its_edge_is_drawn(make_snapshot: Any, tiny_da
     near, far = alpha[100, 100], alpha[100, 290]
     assert near == 0
     assert far >= 0.84 * 255
-    # Seen on any ground: the hatch has the text's colour.
-    assert last.rasters[0].pixels[90:110, 270:290, 0].std() > 5
     # The edge at two sigma: 2 * 0.3 * sqrt(2) from the nearest mean.
     edge = last.strokes[0].xy_P2
     reach = np.abs(edge - np.array([-1.0, 0.0])), np.abs(edge - np.array([-0.9, 0.0]))
@@ -75,6 +75,33 @@ def test_what_is_far_is_shaded_and_its_edge_is_drawn(make_snapshot: Any, tiny_da
     assert nearest == pytest.approx(np.full(len(edge), 2 * 0.3 * np.sqrt(2)), abs=0.01)
     area = np.pi * (2 * 0.3 * np.sqrt(2)) ** 2 + 0.1 * 4 * 0.3 * np.sqrt(2)
     assert last.readout.startswith(f"{1 - area / 24:.0%}".replace("%", " %"))
+
+
+LIGHT = replace(make_ink(), ground_3=np.full(3, 255, np.uint8), text_3=np.full(3, 28, np.uint8), is_dark=False)
+DARK = replace(make_ink(), ground_3=np.full(3, 27, np.uint8), text_3=np.full(3, 232, np.uint8), is_dark=True)
+
+
+@pytest.mark.parametrize("ink", [LIGHT, DARK], ids=["light", "dark"])
+def test_what_is_far_is_plain_to_see_on_the_ground_and_over_pictures(
+    make_snapshot: Any, tiny_dataset: Any, ink: LayerInk
+) -> None:
+    explorer = with_anchors(make_snapshot, tiny_dataset, np.zeros((2, 2)), 0.3)
+    request = replace(make_request(explorer), ink=ink)
+    pixels = drawings("reliability", explorer, request)[-1].rasters[0].pixels.astype(float)
+    # 50 pixels a unit: two sigma are 0.85 units from the middle.
+    far, edge = pixels[80:120, 240:290].reshape(-1, 4), pixels[95:105, 200:210].reshape(-1, 4)
+    ground, text = float(ink.ground_3[0]), float(ink.text_3[0])
+
+    def seen(part: np.ndarray, under: float) -> np.ndarray:
+        return part[:, 0] + (1 - part[:, 3] / 255) * under
+
+    for part in (far, edge):
+        # The hatch, on the bare ground and over a picture in the text's colour, in steps of 255.
+        assert np.ptp(seen(part, ground)) > 75
+        assert np.ptp(seen(part, text)) > 25
+    # Between the lines a picture is a third gone at the edge already, and nearly so where it is far.
+    assert np.abs(seen(edge, text) - text).max() > abs(text - ground) / 3
+    assert np.abs(seen(far, text) - text).max() > 0.8 * abs(text - ground)
 
 
 def test_a_round_trip_equals_decoding_and_encoding(make_snapshot: Any, tiny_dataset: Any) -> None:

@@ -108,6 +108,16 @@ def test_which_views_a_space_offers() -> None:
     assert "lda" not in names(8, has_labels=False)
 
 
+@pytest.mark.parametrize(
+    ("i", "j", "axes"), [(0, 1, (0, 1, 2)), (3, 4, (3, 4, 0)), (0, 4, (0, 4, 1)), (2, 1, (2, 1, 3))]
+)
+def test_a_sphere_without_points_is_around_three_axes(i: int, j: int, axes: tuple[int, int, int]) -> None:
+    view = build_view(ViewChoice("sphere", i=i, j=j), data(5))
+    poles_3D = math.sqrt(5) * np.eye(5)[list(axes)]
+    assert all(view.holds(z_D, 1e-12) for z_D in poles_3D)
+    assert not view.holds(math.sqrt(5) * np.eye(5)[next(k for k in range(5) if k not in axes)], 1.0)
+
+
 def test_a_locked_plane_stays_and_a_free_one_follows() -> None:
     before, after = data(5), FitData(RANDOM.normal(size=(600, 5)) * np.arange(1, 6), np.arange(600) % 3)
     for name in ("pca", "lda"):
@@ -129,7 +139,8 @@ def test_a_locked_plane_stays_and_a_free_one_follows() -> None:
         (ViewChoice("three-points"), "needs 3 points"),
         (ViewChoice("three-points", points=((0.0,) * 5, (1.0,) * 5, (2.0,) * 5)), "one line"),
         (ViewChoice("three-points", points=((0.0,) * 4, (1.0,) * 4, (2.0,) * 4)), "does not belong"),
-        (ViewChoice("sphere", points=((0.0,) * 5, (1.0,) * 5, (2.0,) * 5)), "one plane"),
+        (ViewChoice("sphere", points=((0.0,) * 5, (1.0,) * 5)), "needs 3 points"),
+        (ViewChoice("sphere", i=2, j=2), "span no plane"),
         (ViewChoice("directions"), "needs 2 directions"),
         (ViewChoice("directions", directions=((1.0,) * 5, (2.0,) * 5)), "the same"),
         (ViewChoice("line"), "not for a latent space of 5 dimensions"),

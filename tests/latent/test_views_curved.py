@@ -8,8 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae_explorer.latent.curved_views import InverseCdfView, SphereView, normal_cdf, normal_quantile
-from vae_explorer.latent.views import View
+from vae_explorer.latent.curved_views import (
+    InverseCdfView,
+    SphereView,
+    independent_directions,
+    normal_cdf,
+    normal_quantile,
+)
+from vae_explorer.latent.views import LineView, PlaneView, View, shown_by
 
 NORMAL = NormalDist()
 
@@ -71,6 +77,60 @@ def test_the_sphere_has_a_place_for_its_poles_and_its_centre() -> None:
     assert xy_32[0] == pytest.approx(np.zeros(2), abs=1e-7)
     assert np.linalg.norm(xy_32[1]) == pytest.approx(math.pi * math.sqrt(5))
     assert np.isfinite(xy_32).all()
+
+
+def test_three_pins_of_a_plane_through_the_origin_keep_their_plane_on_the_sphere() -> None:
+    """The third direction is the axis furthest from their plane: the one that the plane has least of."""
+    plane_25 = np.array([[1.0, 0.5, 0.1, 0.6, 0.4], [-0.3, 1.0, 0.2, 0.1, 0.5]])
+    pins_3D = np.array([[1.0, 0.2], [-0.4, 1.5], [0.7, -0.8]]) @ plane_25
+    directions_3D = independent_directions(pins_3D)
+    basis_25 = np.linalg.qr(plane_25.T)[0].T
+    furthest = int(np.argmax(np.linalg.norm(np.eye(5) - basis_25.T @ basis_25, axis=1)))
+    assert directions_3D[2] == pytest.approx(np.eye(5)[furthest])
+    view = SphereView.through(directions_3D)
+    shell_3D = math.sqrt(5) * pins_3D / np.linalg.norm(pins_3D, axis=1, keepdims=True)
+    assert np.abs(view.lift(view.project(shell_3D)) - shell_3D).max() < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("points", "expected"),
+    [
+        ([[2.0, 0, 0, 0], [0, 3.0, 0, 0], [1.0, 1, 0, 0]], [0, 1, 2]),
+        ([[0.0, 0, 2, 0], [0, 0, -1, 0], [0, 1, 1, 0]], None),
+        ([[0.0, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0]], [3, 1, 0]),
+        ([[0.0, 0, 0, 0]] * 3, [0, 1, 2]),
+        ([[0.0, 0, 0, 5]] * 3, [3, 0, 1]),
+    ],
+    ids=["in a plane", "two opposite", "one at the origin", "all at the origin", "on a line"],
+)
+def test_whatever_the_points_three_directions_are_made_of_them(
+    points: list[list[float]], expected: list[int] | None
+) -> None:
+    directions_3D = independent_directions(np.array(points))
+    if expected is not None:
+        assert np.array_equal(directions_3D, np.eye(4)[expected])
+    view = SphereView.through(directions_3D)
+    assert all(view.holds(2.0 * np.array(point) / length) for point in points if (length := np.linalg.norm(point)))
+
+
+def test_independent_directions_stay_as_they_are() -> None:
+    points_3D = np.random.default_rng(0).normal(size=(3, 6))
+    unit_3D = points_3D / np.linalg.norm(points_3D, axis=1, keepdims=True)
+    assert np.array_equal(independent_directions(points_3D), unit_3D)
+
+
+def test_a_map_shows_each_latent_point_once() -> None:
+    square = InverseCdfView.of_dimensions(0, 1, np.zeros(3))
+    places = np.array([[0.5, 0.5], [1e-5, 1 - 1e-5], [1.01, 0.5], [0.5, -0.01], [0.0, 0.5], [0.5, 1.0], [np.nan, 0.5]])
+    assert shown_by(square, places).tolist() == [True, True, *[False] * 5]
+    assert shown_by(square, places, square.lift(places)).tolist() == [True, True, *[False] * 5]
+    ball = sphere(6)
+    antipode = math.pi * ball.radius
+    places = np.array([[0.0, 0.0], [0.99 * antipode, 0.0], [0.0, -1.01 * antipode], [2 * antipode, 0.1]])
+    assert shown_by(ball, places).tolist() == [True, True, False, False]
+    far = np.array([[1e3, -1e3], [0.0, 7.0]])
+    assert shown_by(LineView(), far).all()
+    assert shown_by(PlaneView.of_dimensions(0, 1, np.full(4, 9.0)), far).all()
 
 
 def test_no_sphere_through_directions_in_a_plane() -> None:

@@ -75,18 +75,23 @@ def test_collapsed_codes_still_have_a_plane_that_stands_still() -> None:
     assert axes(pca_plane(np.ones((30, 4)), last)) == pytest.approx(axes(last))
 
 
+def ridge(codes_ND: Float64) -> Float64:
+    num_dimensions = codes_ND.shape[1]
+    return 0.05 * codes_ND.var(axis=0).sum() / num_dimensions * np.eye(num_dimensions)
+
+
 def test_two_classes_are_set_apart_by_the_closed_form_direction() -> None:
-    """Fisher: w is proportional to S_W^-1 (m1 - m0)."""
+    """Fisher: w is proportional to (S_W + r I)^-1 (m1 - m0), r being 5 % of the mean variance of a dimension."""
     random = np.random.default_rng(0)
     mixing_DD = np.array([[1.0, 0.8, 0.0], [0.0, 0.6, 0.3], [0.0, 0.0, 2.0]])
     labels_N = random.integers(0, 2, 20_000)
     codes_ND = random.normal(size=(20_000, 3)) @ mixing_DD + np.outer(labels_N, [1.0, 0.0, 1.5])
     means_2D = np.stack([codes_ND[labels_N == label].mean(axis=0) for label in (0, 1)])
-    within_DD = np.cov((codes_ND - means_2D[labels_N]).T)
+    within_DD = np.cov((codes_ND - means_2D[labels_N]).T, bias=True) + ridge(codes_ND)
     expected_D = np.linalg.solve(within_DD, means_2D[1] - means_2D[0])
     expected_D /= np.linalg.norm(expected_D)
     view = lda_plane(codes_ND, labels_N)
-    assert abs(np.array(view.u) @ expected_D) == pytest.approx(1.0, abs=1e-6)
+    assert abs(np.array(view.u) @ expected_D) == pytest.approx(1.0, abs=1e-12)
     assert view.axis_labels == ("LD1", "PC1 ⟂ LD1")
     # Beside the one discriminant of two classes: the widest direction of what is perpendicular to it.
     rest_ND = codes_ND - codes_ND.mean(axis=0)
@@ -102,18 +107,33 @@ def test_three_classes_span_the_plane_of_their_whitened_means() -> None:
     mixing_DD = np.eye(5) + 0.3 * random.normal(size=(5, 5))
     codes_ND = random.normal(size=(20_000, 5)) @ mixing_DD + centres_3D[labels_N]
     view = lda_plane(codes_ND, labels_N)
-    expected_2D = np.linalg.solve(mixing_DD.T @ mixing_DD, (centres_3D[1:] - centres_3D[0]).T).T
+    expected_2D = np.linalg.solve(mixing_DD.T @ mixing_DD + ridge(codes_ND), (centres_3D[1:] - centres_3D[0]).T).T
     expected_2D = np.linalg.qr(expected_2D.T)[0].T
     # Two planes are one if the cosines of their principal angles are 1.
     assert np.linalg.svd(axes(view) @ expected_2D.T)[1] == pytest.approx(np.ones(2), abs=2e-3)
     assert axes(view) @ axes(view).T == pytest.approx(np.eye(2), abs=1e-12)
     # The direction best for the ratio of scatters: no other one of the plane is better.
     means_3D = np.stack([codes_ND[labels_N == label].mean(axis=0) for label in range(3)])
-    within_DD, between_DD = np.cov((codes_ND - means_3D[labels_N]).T), np.cov(means_3D[labels_N].T)
+    within_DD = np.cov((codes_ND - means_3D[labels_N]).T, bias=True) + ridge(codes_ND)
+    between_DD = np.cov(means_3D[labels_N].T, bias=True)
     angle_P = np.linspace(0.0, np.pi, 721)
     w_PD = np.stack([np.cos(angle_P), np.sin(angle_P)], axis=1) @ axes(view)
     ratio_P = np.einsum("pd,de,pe->p", w_PD, between_DD, w_PD) / np.einsum("pd,de,pe->p", w_PD, within_DD, w_PD)
     assert ratio_P[0] == pytest.approx(ratio_P.max(), rel=1e-5)
+
+
+@pytest.mark.parametrize("num_classes", [2, 4])
+def test_a_dead_unit_that_sets_the_classes_apart_by_chance_is_no_discriminant(num_classes: int) -> None:
+    """Fisher's ratio knows no scale: it is 12 or more in the collapsed unit and 2 at most in those in use."""
+    random = np.random.default_rng(0)
+    labels_N = np.arange(4000) % num_classes
+    codes_ND = random.normal(size=(4000, 4)) + 2.0 * np.eye(4)[labels_N % 3]
+    codes_ND[:, 3] = 1e-3 * random.normal(size=4000) + np.where(labels_N == 0, 8e-3, 0.0)
+    assert codes_ND[:, 3].var() < 6e-5
+    view = lda_plane(codes_ND, labels_N)
+    assert np.abs(axes(view)[:, 3]).max() < 0.1
+    xy_N2 = view.project(codes_ND)
+    assert xy_N2.std(axis=0).min() > 0.5
 
 
 def test_lda_needs_two_classes_and_survives_a_dead_dimension() -> None:

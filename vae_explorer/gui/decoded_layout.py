@@ -15,7 +15,9 @@ from vae_explorer.gui.widgets.neighbour_strip import COLUMN_WIDTH, SIDE
 _LEFT, _TOP, _RIGHT, _BOTTOM = 12, 10, 12, 8
 _SPACING, _BESIDE_STRIP, _BESIDE_TEXTS = 8, 5, 10
 _NARROW_LINES, _WIDE_LINES = 3, 6
+_NARROW_MORE, _WIDE_MORE = 1, 2  # with the strip, for what it says
 _LYING_WIDTH = 240
+_NAMES_WIDTH = 68  # between the pictures of a lying strip, for their names
 _LEAST_PICTURE = 84
 _WIDE_GAIN = 1.1  # texts go beside the picture where that makes it this much larger
 _NEARLY_AS_LARGE, _FOR_LARGE_NEIGHBOURS = 0.93, 0.85
@@ -75,17 +77,17 @@ def decoded_layout(size: QSize, line: int, text_width: int, strip: StripHeights)
 
 
 def _in_column(room: QRect, line: int, strip_height: int = 0, side: int = SIDE) -> DecodedLayout:
-    texts = _NARROW_LINES * line
+    texts = (_NARROW_LINES + (_NARROW_MORE if strip_height else 0)) * line
     below = texts + _SPACING + (strip_height + _SPACING if strip_height else 0)
     view = QRect(room.left(), room.top(), room.width(), max(room.height() - below, 1))
     facts = QRect(room.left(), view.bottom() + 1 + _SPACING, room.width(), texts)
-    is_too_narrow = room.width() < 6 * side + 28
+    is_too_narrow = room.width() < 6 * side + _NAMES_WIDTH
     strip = QRect(room.left(), facts.bottom() + 1 + _SPACING, room.width(), strip_height)
     return DecodedLayout(view, facts, strip if strip_height and not is_too_narrow else None, side=side)
 
 
 def _beside(room: QRect, line: int, text_width: int, strip_height: int = 0) -> DecodedLayout:
-    texts = _WIDE_LINES * line
+    texts = (_WIDE_LINES + (_WIDE_MORE if strip_height else 0)) * line
     view = QRect(room.left(), room.top(), max(room.width() - text_width - _BESIDE_TEXTS, 1), room.height())
     height = texts + (strip_height + _SPACING if strip_height else 0)
     top = room.top() + max((room.height() - height) // 2, 0)
@@ -96,11 +98,13 @@ def _beside(room: QRect, line: int, text_width: int, strip_height: int = 0) -> D
 
 
 def _standing(room: QRect, line: int, least_height: int) -> DecodedLayout:
-    column = _in_column(room, line)
-    view = column.view.adjusted(0, 0, -COLUMN_WIDTH - _BESIDE_STRIP, 0)
+    texts = (_NARROW_LINES + _NARROW_MORE) * line
+    view = QRect(room.left(), room.top(), room.width(), max(room.height() - texts - _SPACING, 1))
+    facts = QRect(room.left(), view.bottom() + 1 + _SPACING, room.width(), texts)
+    view.adjust(0, 0, -COLUMN_WIDTH - _BESIDE_STRIP, 0)
     # Beside the square of the picture, not at the far end of a wide panel.
     spare = max(view.width() - view.height(), 0)
     view.adjust(spare // 2, 0, -(spare - spare // 2), 0)
     strip = QRect(view.right() + 1 + _BESIDE_STRIP, view.top(), COLUMN_WIDTH, view.height())
     has_room = view.height() >= least_height and view.width() > 1
-    return DecodedLayout(view, column.facts, strip if has_room else None, is_standing=True)
+    return DecodedLayout(view, facts, strip if has_room else None, is_standing=True)

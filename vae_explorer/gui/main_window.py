@@ -92,6 +92,7 @@ class MainWindow(QMainWindow):
         self.setStatusBar(self.status)
         self.message_bar = MessageBar(self, self._show_near, self._show_details)
         session.message_posted.connect(self.message_bar.show_message)
+        session.message_settled.connect(self.message_bar.settle)
         session.history_cleared.connect(self.message_bar.dismiss)  # they were about the run before
         session.defect_reported.connect(self.error_reports.show_report)
         self._restore_layout()
@@ -110,6 +111,7 @@ class MainWindow(QMainWindow):
         map_panel, path = self.panel("latent_map"), self.panel("path")
         path.path_changed.connect(map_panel.show_path)
         path.frame_changed.connect(map_panel.show_path_frame)
+        path.search_changed.connect(map_panel.show_path_search)
         map_panel.activity_changed.connect(lambda is_seen: path.watch("latent_map", is_seen))
         map_panel.activity_changed.connect(self.panel("view").set_map_seen)
         map_panel.gestures.curve_bent.connect(path.bend)

@@ -184,7 +184,8 @@ class MapCommands(QObject):
                 menu.addAction(self._actions[name])
             else:
                 menu.addSeparator()
-        menu.addMenu(self._window.menus["Map/Layers"])
+        # Its action, not the menu itself: that one belongs to the menu bar and must outlive this menu.
+        menu.addAction(self._window.menus["Map/Layers"].menuAction())
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(at)
 
@@ -195,6 +196,8 @@ class MapCommands(QObject):
         if view is not None:
             x, y = view.project(z_D[None])[0]
             acts["Centre here"] = lambda: self._canvas.centre(float(x), float(y))
+        if len(self._map.arrangement.pins) > 1:
+            acts["Bend the path through this place"] = lambda: self._window.panel("path").bend_at_place(z_D)
         item, dataset = self._map.hovered_item, self._session.dataset
         if item is None or dataset is None or self._session.snapshot is None:
             return acts

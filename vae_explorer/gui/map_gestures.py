@@ -10,6 +10,7 @@ import numpy as np
 from PySide6.QtCore import QObject, QPoint, Signal, Slot
 
 from vae_explorer.latent.arrangement import ItemSet
+from vae_explorer.latent.views import shown_by
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
@@ -39,7 +40,9 @@ class MapGestures(QObject):
         self._canvas = canvas
         self._place = session.explorer_thread.place
         self._gesture = ""
+        self._steps_before = 0
         canvas.gesture_began.connect(self._begin)
+        canvas.double_clicked.connect(self._take_back)
         canvas.hovered.connect(self._hover)
         canvas.left.connect(self._leave)
         canvas.pin_placed.connect(self._place_pin)
@@ -53,15 +56,27 @@ class MapGestures(QObject):
         canvas.escaped.connect(self._escape)
         canvas.menu_requested.connect(self._open_menu)
         self._map.view_changed.connect(self._follow_view)
+        self._map.layer_drawn.connect(self._follow_codes)
 
     def latent(self, x: float, y: float) -> np.ndarray | None:
-        """The latent point at a map point of the current view."""
+        """The latent point at a map point of the current view; None where the view shows none there."""
         view = self._map.view
-        return None if view is None else view.lift(np.array([[x, y]]))[0]
+        if view is None:
+            return None
+        xy_12 = np.array([[x, y]])
+        z_1D = view.lift(xy_12)
+        return z_1D[0] if shown_by(view, xy_12, z_1D)[0] else None
 
     @Slot()
     def _begin(self) -> None:
         self._gesture = self._map.new_gesture()
+        self._steps_before = self._session.undo_stack.index()
+
+    @Slot()
+    def _take_back(self) -> None:
+        """A double click is no pin: what its first click set is taken back."""
+        if self._session.undo_stack.index() > self._steps_before:
+            self._session.undo_stack.undo()
 
     # --- pins
 
@@ -90,9 +105,9 @@ class MapGestures(QObject):
             self._map.activate_pin(number, self._gesture)
         elif not self._is_at(number, x, y):
             z_D = self.latent(x, y)
-            assert z_D is not None
-            self._place.pin(z_D, moment)
-            self._map.move_pin(number, z_D, self._gesture)
+            if z_D is not None:
+                self._place.pin(z_D, moment)
+                self._map.move_pin(number, z_D, self._gesture)
 
     def _is_at(self, number: int, x: float, y: float) -> bool:
         mark = self._canvas.overlay.pins[number]
@@ -129,6 +144,7 @@ class MapGestures(QObject):
         view = self._map.view
         z_D = self.latent(x, y)
         if view is None or z_D is None:
+            self._leave()
             return
         self._place.hover(z_D, moment)
         self._look_for_item(view, (x, y))
@@ -150,6 +166,13 @@ class MapGestures(QObject):
         self.hovered_place.emit(None)
         xy = self._canvas.hovered_place
         if view is not None and xy is not None:
+            self._look_for_item(view, xy)
+
+    @Slot(str, object)
+    def _follow_codes(self, name: str, _drawing: object) -> None:
+        """Under a resting mouse the codes move on while training."""
+        view, xy = self._map.view, self._canvas.hovered_place
+        if name == "codes" and view is not None and xy is not None:
             self._look_for_item(view, xy)
 
     @Slot()

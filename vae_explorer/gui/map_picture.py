@@ -6,7 +6,7 @@ Drawn on the second exploring thread, composed in the GUI thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,8 +22,8 @@ from vae_explorer.gui.widgets.map_legend import MapLegend
 from vae_explorer.gui.widgets.map_overlay import MapOverlay
 from vae_explorer.gui.widgets.map_painting import PlacedPicture
 from vae_explorer.gui.widgets.map_surface import MapSurface
-from vae_explorer.latent.drawing import LayerDrawing
-from vae_explorer.latent.layers import LAYERS, LayerRecord, LayerRequest
+from vae_explorer.latent.drawing import LayerDrawing, Legend
+from vae_explorer.latent.layers import LAYERS, CodesOptions, LayerRecord, LayerRequest
 
 if TYPE_CHECKING:
     from vae_explorer.gui.map_session import MapSession
@@ -51,11 +51,12 @@ class MapPicture:
 def ask_for_picture(
     map_session: MapSession,
     canvas: MapCanvas,
+    code_style: str,
     scale: float,
     on_answer: Callable[[MapPicture], None],
     on_failure: Callable[[Exception], None],
 ) -> None:
-    """Have the map drawn at so many pixels a logical one.
+    """Have the map drawn at so many pixels a logical one, the codes in the style in which they are seen.
 
     Raises UserError where that is too large, or where there is no map.
     """
@@ -71,8 +72,12 @@ def ask_for_picture(
         if state.is_shown:
             ink = layer_ink(theme.current(), state.opacity if record.bakes_opacity else 1.0)
             width, height = round(frame.width * scale), round(frame.height * scale)
+            options = state.options
+            if isinstance(options, CodesOptions) and code_style:
+                # At more pixels there is more room for points; but the picture is to be what was seen.
+                options = replace(options, style=code_style)
             request = LayerRequest(
-                view, frame.rect, width, height, scale, ink, state.opacity, state.options, map_session.focus()
+                view, frame.rect, width, height, scale, ink, state.opacity, options, map_session.focus()
             )  # fmt: skip
             requests.append((record, request))
     opacities = {
@@ -136,7 +141,7 @@ def svg_of(picture: MapPicture, title: str, *, has_legend: bool) -> bytes:
     generator.setTitle(title)
     painter = QPainter(generator)
     painter.fillRect(QRect(QPoint(0, 0), size), QColor(theme.current().panel))
-    _paint(painter, surface, legends, picture.scale)
+    _paint(painter, surface, legends, picture.scale, is_cropped=True)
     painter.end()
     return bytes(buffer.data().data())
 
@@ -152,22 +157,30 @@ def _composed(picture: MapPicture, has_legend: bool) -> tuple[MapSurface, list[M
     for record, drawing in picture.drawings:
         if record.name == "manifold":
             raster = drawing.rasters[0]
-            surface.set_manifold(PlacedPicture.of(raster.rect, raster.pixels, is_opaque=drawing.is_whole))
+            surface.set_manifold(PlacedPicture.of(raster.rect, raster.pixels, is_opaque=drawing.extras["is_opaque"]))
         else:
             surface.set_drawing(record.name, drawing, picture.opacities[record.name])
-        if has_legend and drawing.legend is not None:
-            legend = MapLegend(has_title=True)
-            legend.resize(picture.size.width() - 2 * _MARGIN, 20)
-            legend.show_legend(drawing.legend)
-            legend.resize(legend.width(), legend.maximumHeight())
-            legends.append(legend)
-            height += legend.height() + 4
+        told = (drawing.legend, Legend(f"{record.title}: {drawing.readout}") if drawing.readout else None)
+        for legend in told if has_legend else ():
+            if legend is not None:
+                legends.append(_laid_out(legend, picture.size.width() - 2 * _MARGIN))
+                height += legends[-1].height() + 4
     return surface, legends, QSize(picture.size.width(), height + (_MARGIN if legends else 0))
 
 
-def _paint(painter: QPainter, surface: MapSurface, legends: list[MapLegend], scale: float) -> None:
+def _laid_out(legend: Legend, width: int) -> MapLegend:
+    shown = MapLegend(has_title=True)
+    shown.resize(width, 20)
+    shown.show_legend(legend)
+    shown.resize(width, shown.maximumHeight())
+    return shown
+
+
+def _paint(
+    painter: QPainter, surface: MapSurface, legends: list[MapLegend], scale: float, *, is_cropped: bool = False
+) -> None:
     painter.setFont(surface.font())
-    surface.paint_picture(painter, scale)
+    surface.paint_picture(painter, scale, is_cropped=is_cropped)
     top = surface.height()
     for legend in legends:
         painter.save()

@@ -152,6 +152,7 @@ class MapSession(QObject):
     def choose_view(self, choice: ViewChoice, text: str = "change view", merge: str = "") -> None:
         """Another view. Raises UserError where it cannot be made of what is there."""
         self._built_view = (choice, self._built(choice))
+        self._session.message_settled.emit("panel.view")
         self._has_chosen_view = True
         self.arrange(text, merge, view=choice, frame=None if self._changes_plane(choice) else self.arrangement.frame)
 
@@ -277,10 +278,18 @@ class MapSession(QObject):
             self.arrangement = replace(before.without_latents(), view=choice)
             self._show_choice()
             self.arranged.emit(before, self.arrangement)
+            self._tell_lost(before)
             return
         choice = self.arrangement.view
         if choice is not None and VIEWS[choice.name].is_fitted and choice.locked is None:
             self._fit(choice)
+
+    def _tell_lost(self, before: Arrangement) -> None:
+        lost = {"pins": len(before.pins), "directions": len(before.directions), "bookmarks": len(before.bookmarks)}
+        named = [f"{number} {name if number > 1 else name[:-1]}" for name, number in lost.items() if number]
+        if named:
+            text = f"The latent space is another one now; {', '.join(named)} of the last one went with it."
+            self._session.post("info", text, "Save directions before the number of dimensions is changed.")
 
     @Slot(object)
     def _take_images(self, dataset: object) -> None:
@@ -311,7 +320,7 @@ class MapSession(QObject):
         if not np.isfinite(kl_D).all():
             return
         best = np.sort(np.argsort(kl_D)[-2:])
-        if kl_D[[choice.i, choice.j]].sum() < 0.5 * kl_D[best].sum():
+        if kl_D[[choice.i, choice.j]].min() < 0.5 * kl_D[best].min():
             before = self.arrangement
             self.arrangement = replace(before, view=replace(choice, i=int(best[0]), j=int(best[1])))
             self._show_choice()

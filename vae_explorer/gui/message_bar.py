@@ -97,6 +97,12 @@ class MessageBar(QFrame):
         self.raise_()
         self._place()
 
+    @Slot(str)
+    def settle(self, place: str) -> None:
+        """What was wrong at this place is mended: its message goes."""
+        if self.message is not None and self.message.near == place:
+            self.dismiss()
+
     @Slot()
     def dismiss(self) -> None:
         """Take the message away."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vae_explorer.latent.novelty import Novelty
 
 QUESTION = "New or a copy?"
-DISTANCE_MEANING = "Distances are L2 over all pixel values, from 0 to 1 each."
+DISTANCE_MEANING = "Distances are L2 over all pixels (pixel values, 0 to 1)."
 
 UInt8 = np.ndarray[Any, np.dtype[np.uint8]]
 CellKind = Literal["original", "training", "held out"]
@@ -72,12 +72,22 @@ def strip_cells(novelty: Novelty, dataset: ImageDataset | None) -> tuple[StripCe
     return tuple(cells)
 
 
+def short_text(novelty: Novelty) -> str:
+    """The ratio and what follows from it, for a line of its own: "ratio 0.87 · no sign of copying"."""
+    conclusion = _conclusion(novelty)
+    return conclusion if novelty.ratio is None else f"ratio {novelty.ratio:.2f} · {conclusion}"
+
+
 def ratio_text(novelty: Novelty) -> str:
     """The distances and their ratio in one sentence, with the verdict's last clause."""
     training = number_text(float(novelty.train_distances[0]), 1) if len(novelty.train_distances) else "none"
     if novelty.ratio is None or novelty.heldout_distance is None:
         return f"Nearest training {training}. {novelty.verdict}"
     heldout = number_text(novelty.heldout_distance, 1)
+    text = f"Nearest training {training}, nearest held-out {heldout}: ratio {novelty.ratio:.2f} — "
+    return text + _conclusion(novelty)
+
+
+def _conclusion(novelty: Novelty) -> str:
     conclusion = novelty.verdict.rpartition(": ")[2].rstrip(".")
-    conclusion = conclusion[:1].lower() + conclusion[1:]
-    return f"Nearest training {training}, nearest held-out {heldout}: ratio {novelty.ratio:.2f} — {conclusion}"
+    return conclusion[:1].lower() + conclusion[1:]

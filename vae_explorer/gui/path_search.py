@@ -25,6 +25,8 @@ SHORTEST_INTERVAL_MS = 60
 TRAINING_INTERVAL_SECONDS = 2.0
 """How often the path follows the weights while they are trained."""
 _LONGEST_WAIT_SECONDS = 2.0  # for a path under way, before a pin that has moved on replaces it
+PATIENCE_MS = 150
+"""How long a path may lag behind its pins, and so under a drag follow them closely, before it is said to be old."""
 NO_PINS = "Set two or more pins: click the map, then Shift+click."
 
 
@@ -62,10 +64,12 @@ class PathQuestion:
 class PathSearch(QObject):
     """Owns the slot "path". Nothing is asked while nobody watches. GUI thread.
 
-    changed(): `found` is another path, or None and `note` is one sentence why.
+    changed(): `found` is another path, or None and `note` is one sentence why. old_changed(bool): `is_old` is this now:
+    whether `found` is the path of other pins or of another choice, and the one asked for is still being found.
     """
 
     changed = Signal()
+    old_changed = Signal(bool)
 
     def __init__(self, session: Session, parent: QObject) -> None:
         super().__init__(parent)
@@ -73,6 +77,7 @@ class PathSearch(QObject):
         self._map = session.map
         self.found: FoundPath | None = None
         self.note = NO_PINS
+        self.is_old = False
         self._watchers: set[str] = set()
         self._asked: PathQuestion | None = None
         self._answered: PathQuestion | None = None
@@ -80,6 +85,10 @@ class PathSearch(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._ask)
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(PATIENCE_MS)
+        self._patience.timeout.connect(self._grow_old)
         session.map.arranged.connect(self._arranged)
         session.map.view_changed.connect(self._view_changed)
         session.snapshot_changed.connect(self._snapshot_came)
@@ -107,6 +116,7 @@ class PathSearch(QObject):
             self._set(None, NO_PINS)
             return
         self._want()
+        self._watch_age()
 
     @Slot(object)
     def _view_changed(self, _view: object) -> None:
@@ -159,6 +169,7 @@ class PathSearch(QObject):
     def _take(self, found: FoundPath) -> None:
         answered = self._answered = self._asked
         self._asked = None
+        self._patience.stop()
         self._set(found, "")
         question = self._question()
         if answered is not None and question != answered:
@@ -179,6 +190,25 @@ class PathSearch(QObject):
     def _set(self, found: FoundPath | None, note: str) -> None:
         self.found, self.note = found, note
         self.changed.emit()
+        self._watch_age()
+
+    def _watch_age(self) -> None:
+        question, answered = self._question(), self._answered
+        is_behind = answered is not None and (question.ends, question.choice) != (answered.ends, answered.choice)
+        if self.found is None or not is_behind:
+            self._patience.stop()
+            self._set_old(False)
+        elif not self._patience.isActive():
+            self._patience.start()
+
+    @Slot()
+    def _grow_old(self) -> None:
+        self._set_old(True)
+
+    def _set_old(self, is_old: bool) -> None:
+        if is_old != self.is_old:
+            self.is_old = is_old
+            self.old_changed.emit(is_old)
 
 
 def _found(explorer: Explorer, question: PathQuestion) -> Iterator[FoundPath | None]:

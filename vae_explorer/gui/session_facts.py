@@ -33,8 +33,9 @@ class SessionFacts(QObject):
     Signals, all emitted by the session itself in the GUI thread:
     state_changed(State), dataset_changed(ImageDataset), config_changed(RunConfig), history_changed(),
     history_cleared(), snapshot_changed(Snapshot), validated(Validated), setting_marked(SettingChanged),
-    message_posted(Message), started(Started), progress_changed(Progress), preparation_noted(str, empty when there is
-    nothing to say), defect_reported(str, the text of a report).
+    message_posted(Message), message_settled(place, whose trouble is mended: its message can go), started(Started),
+    progress_changed(Progress), preparation_noted(str, empty when there is nothing to say), defect_reported(str, the
+    text of a report).
     """
 
     state_changed = Signal(object)
@@ -46,6 +47,7 @@ class SessionFacts(QObject):
     validated = Signal(object)
     setting_marked = Signal(object)
     message_posted = Signal(object)
+    message_settled = Signal(str)
     started = Signal(object)
     progress_changed = Signal(object)
     preparation_noted = Signal(str)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,23 +17,34 @@ from numpy.typing import NDArray
 
 from vae_explorer.errors import UserError
 from vae_explorer.latent.aggregate import GaussianMixture, Surgery, finite_posteriors, surgery
-from vae_explorer.latent.drawing import LayerDrawing, Legend, Strokes, Word, ellipse_line, strokes_of
+from vae_explorer.latent.drawing import Gauge, LayerDrawing, Legend, Strokes, Word, ellipse_line, strokes_of
 from vae_explorer.latent.field_raster import contour_lines, faded, field_raster, lattice_points, lattice_shape, lifted
 from vae_explorer.latent.layers import AggregateOptions
 from vae_explorer.latent.views import PlaneView
 
 if TYPE_CHECKING:
+    from vae_explorer.latent.drawing import LayerInk
     from vae_explorer.latent.explorer import Anchors, Explorer
     from vae_explorer.latent.layers import LayerRequest
     from vae_explorer.latent.map_rect import MapRect
     from vae_explorer.latent.views import View
 
+UInt8 = NDArray[np.uint8]
 Float64 = NDArray[np.float64]
 Floats = NDArray[np.floating[Any]]
 
 # Below this under the peak a density is as good as none: exp(-8) is 0.03 %.
 _SPAN_NATS = 8.0
 _SIGMAS = (1.0, 2.0, 3.0)
+_SCALE_PERCENTILE = 99.5
+# Of the prior's peak: smaller differences are no holes, and stay faint.
+_LEAST_SCALE = 0.02
+_SMOOTHING = 0.3
+# Of the half width of what is in sight.
+_NEAR = 0.4
+# Of the scale: up to here nothing is drawn, and from the second on nothing of the ground is left.
+_CLEAR, _OPAQUE = 0.05, 0.6
+_ROUND_STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 _TITLES = {"holes": "Holes of the prior", "aggregate": "Density of q(z)", "prior": "Density of the prior"}
 
 
@@ -44,6 +55,25 @@ class _Densities:
     prior: Float64
     aggregate: Float64
     is_marginal: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scale:
+    """Up to which difference the colours of the holes run, for which snapshot and which part of the latent space.
+
+    `place_3D` are the latent points of the middle, the right and the upper edge of what is in sight.
+    """
+
+    stamp: int
+    place_3D: Float64
+    value: float
+
+    def is_near(self, place_3D: Float64) -> bool:
+        """Whether most of what was in sight still is: a plane fitted anew, a frame that follows the codes."""
+        if self.place_3D.shape != place_3D.shape:
+            return False
+        reach = float(np.linalg.norm(place_3D[1:] - place_3D[0], axis=1).max())
+        return bool(np.linalg.norm(self.place_3D - place_3D, axis=1).max() < _NEAR * reach)
 
 
 def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | None]:
@@ -60,18 +90,15 @@ def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | N
     options = request.options if isinstance(request.options, AggregateOptions) else AggregateOptions()
     anchors = yield from explorer.prepared_anchors()
     densities = yield from _densities(explorer, view, rect, anchors)
-    drawing = _drawing(densities, options.shows, request)
+    drawing, legend = _drawing(explorer, densities, options.shows, request)
     known = explorer.cache.get("surgery")
     if known is None:
-        yield LayerDrawing(
-            rect, drawing.rasters, drawing.strokes, drawing.words, drawing.legend, is_whole=False
-        )  # fmt: skip
+        yield replace(drawing, legend=legend, is_whole=False)
         known = yield from surgery(anchors.mean_MD, anchors.sigma_MD)
         explorer.cache["surgery"] = known
     num_items = len(anchors.ids_M) if explorer.dataset is None else len(explorer.dataset.train_index_N)
-    yield LayerDrawing(
-        rect, drawing.rasters, drawing.strokes, drawing.words, drawing.legend, surgery_words(known, num_items)
-    )  # fmt: skip
+    legend = replace(legend, gauge=surgery_gauge(known))
+    yield replace(drawing, legend=legend, readout=surgery_words(known, num_items))
 
 
 def surgery_words(parts: Surgery, num_items: int) -> str:
@@ -80,6 +107,20 @@ def surgery_words(parts: Surgery, num_items: int) -> str:
     return (
         f"KL {parts.kl:.2f} = I {at_least}{parts.mutual_information:.2f} + mismatch {at_most}{parts.mismatch:.2f} nats"
         f" · ceiling ln {parts.num_images:,} = {parts.ceiling:.2f} · from {parts.num_images:,} of {num_items:,} images"
+    )
+
+
+def surgery_gauge(parts: Surgery) -> Gauge:
+    """The KL as a bar of its two parts, with the ceiling of the first."""
+    at_least, at_most = (", at least", ", at most") if parts.is_at_ceiling else ("", "")
+    return Gauge(
+        (
+            ("accent", parts.mutual_information, f"mutual information I{at_least}"),
+            # Below zero is noise of the draw: no bar is shorter than nothing.
+            ("warning", max(parts.mismatch, 0.0), f"mismatch{at_most}"),
+        ),
+        "nats per image",
+        (parts.ceiling, f"ceiling ln {parts.num_images:,}"),
     )
 
 
@@ -111,16 +152,19 @@ def _densities(explorer: Explorer, view: View, rect: MapRect, anchors: Anchors) 
     return known[key]
 
 
-def _drawing(densities: _Densities, shows: str, request: LayerRequest) -> LayerDrawing:
+def _drawing(
+    explorer: Explorer, densities: _Densities, shows: str, request: LayerRequest
+) -> tuple[LayerDrawing, Legend]:
     view, rect, ink = request.view, request.rect, request.ink
     measure = _measure_words(densities, view)
     ticks: tuple[tuple[float, str], ...]
     if shows == "holes":
         difference = np.exp(densities.prior) - np.exp(densities.aggregate)
-        peak = _prior_peak(densities, view)
-        table = faded(ink.diverging_256, 1.6 * np.abs(np.linspace(-1.0, 1.0, 256)))
-        raster = field_raster(difference, rect, request.width, request.height, table, -peak, peak)
-        ticks = ((0.0, f"−{peak:.2g}: more data than prior"), (0.5, "0"), (1.0, f"+{peak:.2g}: hole"))
+        scale = _scale(explorer, difference, _prior_peak(densities, view), view, rect)
+        raster = field_raster(difference, rect, request.width, request.height, _holes_table(ink), -scale, scale)
+        rounded = _rounded_down(scale)
+        part = 0.5 * rounded / scale
+        ticks = ((0.5 - part, f"−{rounded:g}: more data than prior"), (0.5, "0"), (0.5 + part, f"+{rounded:g}: hole"))
         legend = Legend(_TITLES[shows], f"prior minus q(z), {measure}", "diverging", ticks)
     else:
         field = densities.aggregate if shows == "aggregate" else densities.prior
@@ -131,7 +175,45 @@ def _drawing(densities: _Densities, shows: str, request: LayerRequest) -> LayerD
         ticks = tuple((part, f"{peak - _SPAN_NATS * (1 - part):.1f}") for part in (0.0, 0.5, 1.0))
         legend = Legend(_TITLES[shows], f"nats: log of the {measure}", "sequential", ticks)
     strokes, words = _prior_contours(densities, view, rect)
-    return LayerDrawing(rect, (raster,), strokes, words, legend)
+    return LayerDrawing(rect, (raster,), strokes, words), legend
+
+
+def _scale(explorer: Explorer, difference: Float64, peak: float, view: View, rect: MapRect) -> float:
+    """The difference with the last colour: the 99.5th percentile of those in sight, which follows training smoothly.
+
+    No hole is deeper than the prior's `peak`, however dense the data are elsewhere.
+    """
+    x, y = rect.centre
+    place_3D = view.lift(np.array([[x, y], [rect.right, y], [x, rect.top]]))
+    known: _Scale | None = explorer.lasting.get("scale of holes")
+    if known is not None and not known.is_near(place_3D):
+        known = None
+    if known is not None and known.stamp == explorer.stamp and np.array_equal(known.place_3D, place_3D):
+        return known.value
+    finite = np.abs(difference[np.isfinite(difference)])
+    usual = float(np.percentile(finite, _SCALE_PERCENTILE)) if len(finite) else peak
+    value = min(max(usual, _LEAST_SCALE * peak), peak)
+    if known is not None:
+        value = known.value + _SMOOTHING * (value - known.value)
+    explorer.lasting["scale of holes"] = _Scale(explorer.stamp, place_3D, value)
+    return value
+
+
+def _holes_table(ink: LayerInk) -> UInt8:
+    """The two colours of the ends, the more opaque the larger the difference, (256, 4) premultiplied.
+
+    Laid over the ground this is the legend's ramp, only stronger; over pictures it tints and does not hide them.
+    """
+    share = np.linspace(-1.0, 1.0, 256)
+    ends = np.where(share[:, None] < 0.0, ink.diverging_256[:1], ink.diverging_256[-1:]).astype(np.uint8)
+    return faded(ends, (np.abs(share) - _CLEAR) / (_OPAQUE - _CLEAR))
+
+
+def _rounded_down(value: float) -> float:
+    """The largest round number that is not above it."""
+    power = 10.0 ** math.floor(math.log10(value))
+    steps = [step for step in _ROUND_STEPS if step * power <= value * (1.0 + 1e-9)]
+    return float(f"{power * steps[-1]:.2g}")
 
 
 def _measure_words(densities: _Densities, view: View) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vae_explorer.latent.code_raster import fair_order
 from vae_explorer.latent.map_rect import MapRect
+from vae_explorer.latent.views import PRIOR_RECT
 
 if TYPE_CHECKING:
     from vae_explorer.latent.explorer import Explorer
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 # Quantiles of so many codes are as good as those of all, and cost a hundredth.
 _QUANTILE_SAMPLE = 6_000
 _OUTER_QUANTILE = 0.004
-_LEAST_EXTENT = MapRect(-3.0, -3.0, 3.0, 3.0)
 _BULK_QUANTILE = 0.01
 _AIR = 0.2
 _LEAST_SPREAD = 1e-4
@@ -45,7 +45,7 @@ class CodeLayer:
 
     def __init__(self) -> None:
         self._placed_for: tuple[int, View] | None = None
-        self._placed = PlacedCodes(np.zeros((0, 2), dtype=np.float32), fair_order(0), _LEAST_EXTENT)
+        self._placed = PlacedCodes(np.zeros((0, 2), dtype=np.float32), fair_order(0), PRIOR_RECT)
 
     def placed(self, explorer: Explorer, view: View) -> PlacedCodes | None:
         """The adopted snapshot's codes in this view; None where the model has none or they do not fit the view."""
@@ -58,25 +58,25 @@ class CodeLayer:
                 order_N = fair_order(len(codes_ND))
             with np.errstate(invalid="ignore", over="ignore"):
                 xy_N2 = view.place(codes_ND)[order_N]
-            extent = extent_of(xy_N2[:_QUANTILE_SAMPLE], is_trained=explorer.snapshot.step > 0)
+            extent = extent_of(xy_N2[:_QUANTILE_SAMPLE], view.home, is_trained=explorer.snapshot.step > 0)
             self._placed = PlacedCodes(xy_N2, order_N, extent)
             self._placed_for = (explorer.stamp, view)
         return self._placed
 
 
-def extent_of(xy_N2: Floats, *, is_trained: bool) -> MapRect:
+def extent_of(xy_N2: Floats, home: MapRect, *, is_trained: bool) -> MapRect:
     """What a map that shows these codes should show; non-finite places are left out.
 
-    All but the outermost 0.4 % on each side, and never less than the prior's +-3. The codes of an untrained net are a
-    dot inside the prior: then it is where most of them are, from the 1st to the 99th percentile of each axis with a
+    All but the outermost 0.4 % on each side, and never less than the view's `home`. The codes of an untrained net are a
+    dot inside it: then it is where most of them are, from the 1st to the 99th percentile of each axis with a
     fifth more on either side, so that the dot is shown large.
     """
     finite = xy_N2[np.isfinite(xy_N2).all(axis=1)].astype(np.float64)
     if not len(finite):
-        return _LEAST_EXTENT
+        return home
     if is_trained:
         (left, bottom), (right, top) = np.quantile(finite, [_OUTER_QUANTILE, 1 - _OUTER_QUANTILE], axis=0)
-        return _LEAST_EXTENT.union(MapRect(float(left), float(bottom), float(right), float(top)))
+        return home.union(MapRect(float(left), float(bottom), float(right), float(top)))
     (left, bottom), (right, top) = np.quantile(finite, [_BULK_QUANTILE, 1 - _BULK_QUANTILE], axis=0)
     air_x, air_y = max(_AIR * (right - left), _LEAST_SPREAD), max(_AIR * (top - bottom), _LEAST_SPREAD)
     return MapRect(float(left - air_x), float(bottom - air_y), float(right + air_x), float(top + air_y))

@@ -12,9 +12,13 @@ from typing import Self
 
 import numpy as np
 
-from vae_explorer.latent.views import Float64, Floats, dimension_name, perpendicular, spread
+from vae_explorer.latent.map_rect import MapRect
+from vae_explorer.latent.views import PRIOR_RECT, Float64, Floats, dimension_name, perpendicular, spread
 
 _LEAST_PROBABILITY = 1e-6
+_SQUARE = MapRect(0.0, 0.0, 1.0, 1.0)
+# The sine of the least angle, a twentieth of a degree, between a direction and the span of others.
+_LEAST_ASIDE = 1e-3
 _SQUARE_ROOT_OF_2_PI = math.sqrt(2.0 * math.pi)
 
 
@@ -62,6 +66,11 @@ class SphereView:
     def radius(self) -> float:
         """sqrt(D)."""
         return math.sqrt(self.num_dimensions)
+
+    @property
+    def home(self) -> MapRect:
+        """Three units of arc to each side of the middle."""
+        return PRIOR_RECT
 
     @property
     def is_exact(self) -> bool:
@@ -169,6 +178,11 @@ class InverseCdfView:
         return f"Φ({dimension_name(self.i)})", f"Φ({dimension_name(self.j)})"
 
     @property
+    def home(self) -> MapRect:
+        """The unit square: nothing lies outside."""
+        return _SQUARE
+
+    @property
     def is_exact(self) -> bool:
         """Always."""
         return True
@@ -222,6 +236,36 @@ class InverseCdfView:
         u_ND, v_ND = np.zeros((2, len(xy), self.num_dimensions))
         u_ND[:, self.i], v_ND[:, self.j] = slope_N2[:, 0], slope_N2[:, 1]
         return u_ND, v_ND
+
+
+def independent_directions(directions_3D: Floats) -> Float64:
+    """Three independent directions (3, D) of length one, made of three directions of which some may depend on others.
+
+    A direction in the span of those before it is left out, and instead comes, last, the latent axis furthest from the
+    span of the others; of several the first. So pins that lie in one plane with the origin, as all pins of a plane
+    through the origin do, keep their plane and get the axis furthest from it as the third direction. A point at the
+    origin has no direction and is left out too. The directions are finite, and D is 3 or more.
+    """
+    directions = np.asarray(directions_3D, dtype=np.float64)
+    axes_DD = np.eye(directions.shape[1])
+    frame_KD = np.zeros((0, len(axes_DD)))
+    chosen: list[Float64] = []
+    for direction_D in directions:
+        length = float(np.linalg.norm(direction_D))
+        if length > 0.0 and np.linalg.norm(perpendicular(direction_D / length, frame_KD)) > _LEAST_ASIDE:
+            chosen.append(direction_D / length)
+            frame_KD = _extended(frame_KD, chosen[-1])
+    while len(chosen) < 3:
+        # Rounded, so that axes equally far are not told apart by the last digits.
+        within_D = np.round(np.square(frame_KD).sum(axis=0), 9)
+        chosen.append(axes_DD[int(np.argmin(within_D))])
+        frame_KD = _extended(frame_KD, chosen[-1])
+    return np.stack(chosen)
+
+
+def _extended(frame_KD: Float64, direction_D: Float64) -> Float64:
+    rest_D = perpendicular(direction_D, frame_KD)
+    return np.concatenate([frame_KD, rest_D[None] / np.linalg.norm(rest_D)])
 
 
 def marginal_by_differences(

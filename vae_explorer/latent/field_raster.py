@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from vae_explorer.latent.drawing import Raster
 from vae_explorer.latent.map_rect import MapRect
+from vae_explorer.latent.views import shown_by
 
 if TYPE_CHECKING:
     from vae_explorer.latent.views import View
@@ -50,18 +51,10 @@ def lattice_points(rect: MapRect, rows: int, columns: int) -> Float64:
 
 
 def lifted(view: View, xy_P2: Float64) -> tuple[Float64, NDArray[np.bool_]]:
-    """The latent points (P, D) of map points, and at which of these (P,) the view truly shows a latent point.
-
-    Outside the square of the inverse-CDF view, or beyond the far side of a sphere, `lift` gives a point that belongs
-    elsewhere on the map.
-    """
+    """The latent points (P, D) of map points, and at which of these (P,) the view truly shows one (`shown_by`)."""
     with np.errstate(invalid="ignore"):
         z_PD = view.lift(xy_P2)
-        held_P = np.asarray(np.isfinite(z_PD).all(axis=1))
-        if view.num_dimensions > 1:
-            back_P2 = np.asarray(view.project(z_PD))
-            held_P = held_P & np.all(np.abs(back_P2 - xy_P2) <= 1e-6 * (1.0 + np.abs(xy_P2)), axis=1)
-    return z_PD, held_P
+    return z_PD, shown_by(view, xy_P2, z_PD)
 
 
 def faded(table_256: UInt8, alpha_256: Floats) -> UInt8:

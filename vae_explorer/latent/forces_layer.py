@@ -192,8 +192,8 @@ def _drawing(explorer: Explorer, request: LayerRequest, ids_N: Ids, forces: Forc
     units = pixels * request.units_per_pixel
     shortest = _SHORTEST_PIXELS * request.pixel_ratio * request.units_per_pixel
     strokes = (
-        _arrows(base_N2, beta * units * kl_N2, shortest, "warning"),
-        _arrows(base_N2, units * reconstruction_N2, shortest, "accent"),
+        _arrows(base_N2, beta * units * kl_N2, shortest, "text"),
+        _arrows(base_N2, units * reconstruction_N2, shortest, "positive"),
     )
     readout = f"{balance_words(mean_ND[shown_N], pull_ND[shown_N], beta)} · β = {beta:g} · {len(base_N2):,} codes"
     return LayerDrawing(rect, (), strokes, (), _legend(pixels, request.pixel_ratio), readout)
@@ -217,7 +217,7 @@ def _arrows(base_N2: Float64, vector_N2: Float64, shortest: float, role: Role) -
 
 def _legend(pixels: float, pixel_ratio: float) -> Legend:
     """`pixels`: device pixels a nat per unit."""
-    entries: list[tuple[Role, str]] = [("accent", "reconstruction"), ("warning", "β × KL")]
+    entries: list[tuple[Role, str]] = [("positive", "reconstruction"), ("text", "β × KL")]
     logical = pixels / max(pixel_ratio, 1e-6)
     if logical > 0.0:
         # A round number of nats whose arrow is about as long as most.

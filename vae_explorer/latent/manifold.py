@@ -20,6 +20,7 @@ from torch.nn import functional
 from vae_explorer.latent.drawing import LayerDrawing, Raster
 from vae_explorer.latent.lattice import CellRange, level_for
 from vae_explorer.latent.map_rect import MapRect
+from vae_explorer.latent.views import shown_by
 
 if TYPE_CHECKING:
     from vae_explorer.latent.drawing import LayerInk
@@ -57,13 +58,15 @@ class ManifoldRequest:
 class ManifoldPicture:
     """Part of the plane as premultiplied pixels (height, width, 4), bytes blue, green, red, alpha.
 
-    Cells that are not decoded yet are transparent.
+    Cells that are not decoded yet are transparent, and so are those whose centre shows no latent point of its own
+    (`shown_by`); the picture is whole without the latter, but not opaque.
     """
 
     rect: MapRect
     level: int
     pixels: UInt8
     is_whole: bool
+    is_opaque: bool
     is_coarse: bool
 
 
@@ -83,7 +86,7 @@ def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | N
             continue
         yield LayerDrawing(
             picture.rect, (Raster(picture.rect, picture.pixels),), is_whole=picture.is_whole and not picture.is_coarse,
-            extras={"is_coarse": picture.is_coarse, "is_opaque": picture.is_whole, "level": level},
+            extras={"is_coarse": picture.is_coarse, "is_opaque": picture.is_opaque, "level": level},
         )  # fmt: skip
 
 
@@ -102,12 +105,14 @@ def manifold_ink(ink: LayerInk, num_channels: int, opacity: float) -> UInt8:
 
 
 class _Mosaic:
-    """The cells of one block, decoded with one snapshot in one view."""
+    """The cells of one block, decoded with one snapshot in one view; cells that show nothing are never decoded."""
 
     def __init__(self, key: tuple[int, View], cells: CellRange) -> None:
         self.key = key
         self.cells = cells
         self.pictures: UInt8 | None = None
+        self.centres_N2 = cells.centres()
+        self.is_shown = shown_by(key[1], self.centres_N2).reshape(cells.num_rows, cells.num_columns)
         self.is_decoded = np.zeros((cells.num_rows, cells.num_columns), dtype=bool)
 
     def take_from(self, other: _Mosaic) -> None:
@@ -118,6 +123,16 @@ class _Mosaic:
         here, there = shared
         self._reserve(other.pictures.shape[2:])[here] = other.pictures[there]
         self.is_decoded[here] = other.is_decoded[there]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every cell that shows a latent point is decoded."""
+        return bool((self.is_decoded | ~self.is_shown).all())
+
+    def missing(self) -> NDArray[np.intp]:
+        """The numbers of the cells yet to be decoded, from the middle outwards."""
+        order = self.cells.centre_first()
+        return order[(self.is_shown & ~self.is_decoded).reshape(-1)[order]]
 
     def put(self, flat_index: NDArray[np.intp], pictures_NHW: UInt8) -> None:
         """Fill cells by their number in the block."""
@@ -150,20 +165,18 @@ class DecodedManifold:
         mosaic = _Mosaic(key, CellRange.covering(request.rect, request.level))
         if known is not None:
             mosaic.take_from(known)
-        missing = mosaic.cells.centre_first()
-        missing = missing[~mosaic.is_decoded.reshape(-1)[missing]]
+        missing = mosaic.missing()
         # A block drawn with other weights or at the same level still stands on the screen; only a jump needs
         # a coarse view.
         is_jump = known is None or known.key[1] != request.view or known.cells.level != request.level
         if is_jump and len(missing) * self._seconds_per_cell > _COARSE_WORTH_SECONDS:
             yield from self._coarse(explorer, request, key)
         self._mosaic = mosaic
-        centres_N2 = mosaic.cells.centres()
         shown_at = time.perf_counter()
         while len(missing):
             batch = missing[: self._batch_size()]
             missing = missing[len(batch) :]
-            mosaic.put(batch, self._decode(explorer, request.view, centres_N2[batch]))
+            mosaic.put(batch, self._decode(explorer, request.view, mosaic.centres_N2[batch]))
             if len(missing) and time.perf_counter() - shown_at > _PARTIAL_SECONDS:
                 yield self._compose(mosaic, request, is_coarse=False)
                 shown_at = time.perf_counter()
@@ -174,13 +187,12 @@ class DecodedManifold:
     def _coarse(
         self, explorer: Explorer, request: ManifoldRequest, key: tuple[int, View]
     ) -> Iterator[ManifoldPicture | None]:
-        cells = CellRange.covering(request.rect.grown(1.3), request.level + _COARSER)
-        mosaic = _Mosaic(key, cells)
-        order, centres_N2 = cells.centre_first(), cells.centres()
+        mosaic = _Mosaic(key, CellRange.covering(request.rect.grown(1.3), request.level + _COARSER))
+        order = mosaic.missing()
         while len(order):
             batch = order[: self._batch_size()]
             order = order[len(batch) :]
-            mosaic.put(batch, self._decode(explorer, request.view, centres_N2[batch]))
+            mosaic.put(batch, self._decode(explorer, request.view, mosaic.centres_N2[batch]))
             if len(order):
                 yield None
         yield self._compose(mosaic, request, is_coarse=True)
@@ -197,11 +209,13 @@ class DecodedManifold:
 
     @staticmethod
     def _compose(mosaic: _Mosaic, request: ManifoldRequest, *, is_coarse: bool) -> ManifoldPicture:
-        assert mosaic.pictures is not None
         cells = mosaic.cells
         width = max(1, round(cells.rect.width * request.pixels_per_unit))
         height = max(1, round(cells.rect.height * request.pixels_per_unit))
-        is_whole = bool(mosaic.is_decoded.all())
+        if mosaic.pictures is None:
+            nothing = np.zeros((height, width, 4), dtype=np.uint8)
+            return ManifoldPicture(cells.rect, cells.level, nothing, mosaic.is_whole, False, is_coarse)
+        is_opaque = bool(mosaic.is_decoded.all())
         pixels = resampled(tiled(mosaic.pictures), width, height)
         if pixels.ndim == 2:
             # One lookup of four bytes is several times faster than four lookups of one.
@@ -212,11 +226,11 @@ class DecodedManifold:
             picture = np.full((height, width, 4), 255, dtype=np.uint8)
             for channel in range(3):
                 picture[..., channel] = np.take(request.ink_C256[channel], pixels[..., 2 - channel])
-        if not is_whole:
+        if not is_opaque:
             row = (np.arange(height) * cells.num_rows) // height
             column = (np.arange(width) * cells.num_columns) // width
             picture *= mosaic.is_decoded[row][:, column][..., None]
-        return ManifoldPicture(cells.rect, cells.level, picture, is_whole, is_coarse)
+        return ManifoldPicture(cells.rect, cells.level, picture, mosaic.is_whole, is_opaque, is_coarse)
 
 
 def tiled(pictures: UInt8) -> UInt8:

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 import vae_explorer
 from vae_explorer.errors import UserError
-from vae_explorer.latent.views import Float64, Floats
+from vae_explorer.latent.map_rect import MapRect
+from vae_explorer.latent.views import PRIOR_RECT, Float64, Floats
 from vae_explorer.registry import Registry
 
 MOST_CODES = 10_000
@@ -92,6 +93,14 @@ class OverviewView:
     def is_exact(self) -> bool:
         """Never."""
         return False
+
+    @property
+    def home(self) -> MapRect:
+        """The box around its items; without any, that of the prior."""
+        if not len(self.xy_P2):
+            return PRIOR_RECT
+        (left, bottom), (right, top) = self.xy_P2.min(axis=0), self.xy_P2.max(axis=0)
+        return MapRect(float(left), float(bottom), float(right), float(top))
 
     def renewed(self, codes_ND: Floats) -> OverviewView:
         """The same layout with the items' codes of another snapshot; items whose code is not finite are left out."""

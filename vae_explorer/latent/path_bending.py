@@ -1,19 +1,23 @@
 """Bends of a path, as a person draws them: which one a place on the curve means, and the order of all. Torch-free.
 
-Legend: K pins, P points of the curve, D latent dimensions.
+Legend: K pins, P points of the curve, F frames, Q bends, D latent dimensions.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vae_explorer.latent.path_catalogue import Bend
 
+if TYPE_CHECKING:
+    from vae_explorer.latent.views import View
+
 Floats = NDArray[np.floating[Any]]
 
+_IN_VIEW = 1e-3  # in latent units, as for the marks of the pins
 _NEAR = 0.03  # of the curve's points: a bend nearer than this is the one meant
 
 
@@ -43,6 +47,31 @@ def bent(
     before = [(bend.segment, at) <= (segment, position) for bend, at in zip(bends, bends_at.tolist(), strict=True)]
     number = sum(before)
     return (*bends[:number], Bend(segment, z), *bends[number:]), number
+
+
+def bend_of_frame(bends: tuple[Bend, ...], z_FD: Floats, frame: int) -> int | None:
+    """The number of the bend that is nearer to this frame than to any other, the nearest of several; None for none."""
+    if not bends:
+        return None
+    distance_QF = np.linalg.norm(np.array([bend.z for bend in bends])[:, None] - z_FD, axis=2)
+    distance_Q = np.where(distance_QF.argmin(axis=1) == frame, distance_QF[:, frame], np.inf)
+    return int(distance_Q.argmin()) if np.isfinite(distance_Q).any() else None
+
+
+def position_of(curve_PD: Floats, z_D: Floats) -> float:
+    """Where the curve comes nearest to a latent point, from 0 to 1 by the number of its points."""
+    return int(np.linalg.norm(curve_PD - z_D, axis=1).argmin()) / max(len(curve_PD) - 1, 1)
+
+
+def moved_in_view(view: View, z_D: Floats, right: float, up: float) -> NDArray[np.float64]:
+    """The latent point, (D,), moved by a step in map units: on the view where it lies there, else along it."""
+    xy_12 = np.asarray(view.project(np.asarray(z_D, dtype=np.float64)[None]), dtype=np.float64)
+    if view.holds(z_D, _IN_VIEW):
+        lifted_1D: NDArray[np.float64] = view.lift(xy_12 + np.array([right, up]))
+        return np.asarray(lifted_1D[0])
+    u_1D, v_1D = view.tangents(xy_12)
+    moved_D: NDArray[np.float64] = z_D + right * u_1D[0] + up * v_1D[0]
+    return moved_D
 
 
 def _with(bends: tuple[Bend, ...], number: int, bend: Bend) -> tuple[Bend, ...]:

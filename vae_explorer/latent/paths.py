@@ -40,6 +40,7 @@ _DECODE_BATCH = 32
 _PROBES = 200
 _USUAL_NEIGHBOURS = 20
 _CHUNK_DISTANCES = 400_000
+_ROUNDING = 1e-9
 
 PieceOf = Generator[None, None, Float64]
 
@@ -52,7 +53,7 @@ class PathResult:
     (F, H, W, C)); `curve_PD` is the curve as it is drawn on the map, in order. Visual lengths are roots of summed
     squares between mean pictures in [0, 1], added up along the curve: `visual_length_F` up to each frame, `length` of
     all of it, `straight_length` of the straight lines from pin to pin. `saved` is 1 - length / straight_length, below
-    zero where the path is longer.
+    zero where the path is longer, exactly 0 for the straight lines themselves, NaN where a length is not finite.
 
     `num_near_F` counts the codes within `near_radius` of each frame, None for a model without codes; the radius is
     the median distance from a code to the 20th nearest other, so that 20 is what is usual among the data. `kind` is
@@ -97,15 +98,16 @@ def path(
     surface = surface_of(explorer, "mean")
     curve_PD = yield from _curve(explorer, surface, ends, choice, view, notes)
     num_points = min(max(_POINTS_A_FRAME * choice.num_frames, _FEWEST_POINTS), _MOST_POINTS)
-    straight_PD = _evenly(ends, num_points)
-    straight_lengths = yield from step_lengths_along(surface, straight_PD)
     is_visual = choice.speed == "visual"
     paced_PD, lengths = yield from _paced(surface, curve_PD, num_points, is_visual)
-    length, straight_length = float(lengths.sum()), float(straight_lengths.sum())
-    if choice.kind == "geodesic" and not choice.bends and not length <= straight_length:
-        curve_PD = straight_PD
-        paced_PD, lengths = yield from _paced(surface, straight_PD, num_points, is_visual)
-        length = straight_length
+    length = straight_length = float(lengths.sum())
+    if not _is_straight(curve_PD, ends):
+        # At the same pace: steps of another size measure another length of one and the same line.
+        straight_PD, straight_lengths = yield from _paced(surface, ends, num_points, is_visual)
+        straight_length = float(straight_lengths.sum())
+        if choice.kind == "geodesic" and not choice.bends and not length <= straight_length:
+            curve_PD = _evenly(ends, num_points)
+            paced_PD, lengths, length = straight_PD, straight_lengths, straight_length
     if not np.isfinite(length):
         notes.text = notes.text or "The decoder gives no finite pictures here, so visual lengths are unknown."
     at_F = np.linspace(0.0, num_points - 1.0, choice.num_frames)
@@ -127,7 +129,7 @@ def path(
         visual_length_F=np.interp(at_F, np.arange(num_points), along_P),
         length=length,
         straight_length=straight_length,
-        saved=1.0 - length / straight_length if straight_length > 0.0 else 0.0,
+        saved=0.0 if length == straight_length or straight_length == 0.0 else 1.0 - length / straight_length,
         num_near_F=num_near_F,
         near_radius=radius or 0.0,
         kind=notes.kind,
@@ -271,6 +273,12 @@ def _codes_box(codes_ND: Floats, view: View) -> MapRect | None:
         return None
     (left, bottom), (right, top) = np.percentile(view.project(chosen), [1.0, 99.0], axis=0).tolist()
     return MapRect(left, bottom, right, top)
+
+
+def _is_straight(curve_PD: Float64, ends_KD: Float64) -> bool:
+    """Whether the curve is the straight lines from pin to pin: through the same points, no other one is as short."""
+    length, shortest = (float(np.linalg.norm(np.diff(z_PD, axis=0), axis=1).sum()) for z_PD in (curve_PD, ends_KD))
+    return length <= shortest * (1.0 + _ROUNDING)
 
 
 def _evenly(points_QD: Float64, num: int) -> Float64:

@@ -41,6 +41,9 @@ _MOST_KEPT = 48
 _BAND = 0.03
 _MOST_SIGMAS_IN_WORDS = 3
 
+_NAME_PIXELS = 12.0
+_SEEN_DENSITY = 0.25  # of the maximum
+_PEAK_ALPHA, _LEAST_ALPHA = 0.9, 0.35
 _SPREAD = np.linspace(0.0, 1.0, 256)
 
 
@@ -77,7 +80,7 @@ def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | N
         said = "The posterior is not finite." if shown else "Point at a code to see its posterior."
         yield LayerDrawing(rect, legend=_legend(finite, False), readout=said)
         return
-    strokes, words = _outlines(view, rect, finite)
+    strokes, words = _outlines(view, rect, finite, request.units_per_pixel * request.pixel_ratio)
     main = _main(finite)
     readout = _readout(main) if main is not None else _joint_readout(finite)
     options = request.options if isinstance(request.options, PosteriorOptions) else PosteriorOptions()
@@ -162,7 +165,9 @@ def _main(shown: list[_Shown]) -> _Shown | None:
     return next((one for one in shown if one.name), None)
 
 
-def _outlines(view: View, rect: MapRect, shown: list[_Shown]) -> tuple[tuple[Strokes, ...], tuple[Word, ...]]:
+def _outlines(
+    view: View, rect: MapRect, shown: list[_Shown], units_per_pixel: float
+) -> tuple[tuple[Strokes, ...], tuple[Word, ...]]:
     mean_ND = np.stack([one.mean_D for one in shown])
     xy_N2, covariance_N22 = view.marginal(mean_ND, np.stack([one.sigma_D for one in shown]))
     if view.num_dimensions == 1:
@@ -178,7 +183,10 @@ def _outlines(view: View, rect: MapRect, shown: list[_Shown]) -> tuple[tuple[Str
             line = _outline(view, float(x), float(y), covariance_22, sigmas, rect)
             strokes.append(strokes_of([line], role=one.role, width=width, opacity=opacity))
         if one.name:
-            top = float(ellipse_line(float(x), float(y), covariance_22, 1.0)[:, 1].max())
+            # Beside the ellipse, the first above and the next below: a picture and its refinement lie close together.
+            reach = float(ellipse_line(0.0, 0.0, covariance_22, 2.0)[:, 1].max()) + _NAME_PIXELS * units_per_pixel
+            is_first = one.name == next(other.name for other in shown if other.name)
+            top = float(y) + (reach if is_first else -reach)
             words.append(Word(float(x), top, one.name, "warning", is_strong=True))
     return tuple(strokes), tuple(words)
 
@@ -242,8 +250,11 @@ def _heat(exact: ExactPosterior, main: _Shown, request: LayerRequest) -> tuple[R
     density_P[known_P] = exact.density_at(z_PD[known_P])
     pixels_per_unit = request.width / rect.width
     width, height = (max(1, round(side * pixels_per_unit)) for side in (box.width, box.height))
+    # One that fills the view, as that of an untrained network, must not hide the codes under it.
+    covered = float((density_P > _SEEN_DENSITY).mean()) * box.width * box.height / (rect.width * rect.height)
+    peak = _PEAK_ALPHA - (_PEAK_ALPHA - _LEAST_ALPHA) * min(covered / 0.5, 1.0)
     # The square root shows two sigma, where the density is an eighth, as clearly as the peak deserves.
-    table = faded(request.ink.ramp_256, 0.9 * np.sqrt(_SPREAD))
+    table = faded(request.ink.ramp_256, peak * np.sqrt(_SPREAD))
     return (field_raster(density_P.reshape(rows, columns), box, width, height, table, 0.0, 1.0),)
 
 

@@ -6,7 +6,7 @@ Runs on the exploring thread, step by step. Legend: M labelled codes, P places, 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +34,12 @@ _NUM_CHECKED = 1_000
 _FIRST_PLACES, _MOST_PLACES = 32, 512
 _PIXELS_A_CELL = 6
 _MOST_OPAQUE = 0.95
+# In pixels: about what a strong letter and its halo take, and how far a name may stand from its median.
+_LETTER_WIDTH, _HALO, _LINE_HEIGHT, _FARTHEST_NUDGE = 8.0, 4.0, 16.0, 14.0
+_TOUCHING = 0.5
+_NUDGES = 40
+# More names than this are not legible in any arrangement.
+_MOST_NUDGED = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +74,7 @@ def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | N
     names = _names(explorer, codes.num_classes)
     num_colours = len(request.ink.classes_K4)
     yield LayerDrawing(
-        request.rect, (raster,), words=class_words(codes, names),
+        request.rect, (raster,), words=kept_apart(class_words(codes, names), request),
         legend=Legend("Class of the nearest codes", entries=tuple(
             (f"class:{number % num_colours}", name) for number, name in enumerate(names)
         )),
@@ -141,6 +147,36 @@ def class_words(codes: LabelledCodes, names: tuple[str, ...]) -> tuple[Word, ...
             x, y = np.median(xy_P2.astype(np.float64), axis=0).tolist()
             words.append(Word(x, y, name, is_strong=True))
     return tuple(words)
+
+
+def kept_apart(words: tuple[Word, ...], request: LayerRequest) -> tuple[Word, ...]:
+    """Words that would lie on each other are moved by at most 14 pixels, the shorter way apart; others stay."""
+    if not 1 < len(words) <= _MOST_NUDGED:
+        return words
+    rect = request.rect
+    unit_2 = np.array([rect.width / max(request.width, 1), rect.height / max(request.height, 1)]) * request.pixel_ratio
+    home_W2 = np.array([[word.x, word.y] for word in words]) / unit_2
+    size_W2 = np.array([[_LETTER_WIDTH * len(word.text) + _HALO, _LINE_HEIGHT] for word in words])
+    reach_WW2 = 0.5 * (size_W2[:, None] + size_W2)
+    order_WW = np.sign(np.subtract.outer(np.arange(len(words)), np.arange(len(words))))
+    nudge_W2 = np.zeros_like(home_W2)
+    for _ in range(_NUDGES):
+        place_W2 = home_W2 + nudge_W2
+        offset_WW2 = place_W2[:, None] - place_W2
+        overlap_WW2 = reach_WW2 - np.abs(offset_WW2)
+        least_WW = overlap_WW2.min(axis=2) * (order_WW != 0)
+        if least_WW.max() < _TOUCHING:
+            break
+        is_shorter_WW2 = np.stack([overlap_WW2[..., 0] <= overlap_WW2[..., 1]] * 2, axis=2) ^ [False, True]
+        # Of two in the same place the first goes left or down.
+        away_WW2 = np.where(offset_WW2 == 0.0, order_WW[..., None], np.sign(offset_WW2))
+        nudge_W2 += (0.5 * np.maximum(least_WW, 0.0)[..., None] * away_WW2 * is_shorter_WW2).sum(axis=1)
+        length_W1 = np.linalg.norm(nudge_W2, axis=1, keepdims=True)
+        nudge_W2 *= np.minimum(1.0, _FARTHEST_NUDGE / np.maximum(length_W1, 1e-9))
+    moved_W2 = nudge_W2 * unit_2
+    return tuple(
+        replace(word, x=word.x + x, y=word.y + y) for word, (x, y) in zip(words, moved_W2.tolist(), strict=True)
+    )
 
 
 def _places(request: LayerRequest, xy_P2: Floats, num_dimensions: int) -> Floats:

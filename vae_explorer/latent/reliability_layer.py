@@ -39,10 +39,12 @@ Float64 = NDArray[np.float64]
 THRESHOLD = 2.0
 """From so many sigma on a place counts as extrapolation and is shaded."""
 _FULL_SHADE = 6.0
-_MOST_ALPHA = 0.85
-_HATCH_ALPHA = 0.22
-_HATCH_PERIOD = 9.0
-_HATCH_WIDTH = 1.3
+# The shade begins at once, so that what is extrapolation is told from what is not, and becomes thicker.
+_LEAST_ALPHA, _MOST_ALPHA = 0.35, 0.85
+# Light lines on a dark ground look thinner than dark ones on a light ground.
+_HATCH_ALPHA = {"light": 0.38, "dark": 0.5}
+_HATCH_PERIOD = 8.0
+_HATCH_WIDTH = 1.4
 
 # Every point of a round trip is decoded and encoded.
 _CELLS_ACROSS = {"distance": 96, "round-trip": 56}
@@ -188,12 +190,13 @@ def _shade(field: Float64, request: LayerRequest) -> Generator[None, None, Raste
 def _shade_table(ink: LayerInk) -> NDArray[np.uint32]:
     """512 colours: of the shade from nothing to full, and the same with the hatch over it."""
     share = np.linspace(0.0, 1.0, 256)
-    alpha = _MOST_ALPHA * share
+    # All there within a twentieth of the way, so that the edge of what is reliable is seen and yet has no steps.
+    begun = np.minimum(share * 20.0, 1.0)
+    alpha = begun * (_LEAST_ALPHA + (_MOST_ALPHA - _LEAST_ALPHA) * share)
     shade = np.concatenate(
         [alpha[:, None] * np.asarray(ink.ground_3, dtype=np.float64), 255.0 * alpha[:, None]], axis=1
     )
-    # The hatch is all there at once, so that the edge of what is reliable is seen.
-    over = _HATCH_ALPHA * np.minimum(share * 8.0, 1.0)
+    over = begun * _HATCH_ALPHA["dark" if ink.is_dark else "light"]
     text = np.append(np.asarray(ink.text_3, dtype=np.float64), 255.0)
     hatched = over[:, None] * text + (1.0 - over[:, None]) * shade
     table = np.rint(np.concatenate([shade, hatched])).astype(np.uint8)
@@ -215,7 +218,7 @@ def _edges(field: Float64, request: LayerRequest) -> list[NDArray[np.floating[An
 def _legend(measure: str) -> Legend:
     title = "Distance to the nearest codes" if measure == "distance" else "Round trip encode(decode(z))"
     unit = "σ of the nearest q(z|x), per dimension" if measure == "distance" else "σ of the encoding, per dimension"
-    shade = f"hatched: extrapolation, from {THRESHOLD:.0f}σ to {_FULL_SHADE:.0f}σ and more, darker the farther"
+    shade = f"hatched: extrapolation; the map fades from {THRESHOLD:.0f}σ to {_FULL_SHADE:.0f}σ"
     entries = (("text", f"line: {THRESHOLD:.0f}σ"), ("muted", shade))
     return Legend(title, unit, entries=entries)
 

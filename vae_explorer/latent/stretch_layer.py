@@ -45,6 +45,8 @@ _SMOOTHING = 0.3
 # Of the half width of what is in sight.
 _NEAR = 0.4
 _MOST_FIELDS = 8
+# Of a legend in the narrowest panel, in pixels.
+_MOST_TICKS, _RAMP_WIDTH, _DIGIT_WIDTH = 4, 220.0, 7.0
 _FLOOR = 1e-12
 
 _METRIC_TITLES: dict[Metric, str] = {"fisher": "Fisher metric", "mean": "mean pictures"}
@@ -218,19 +220,42 @@ def _change(length: float, metric: Metric) -> str:
 
 
 def _ticks(low: float, high: float) -> tuple[tuple[float, str], ...]:
-    """Round numbers between two logarithms, at fractions of the way, at most about seven."""
-    digits: tuple[int, ...] = (1,) if high - low > 3.0 else (1, 3) if high - low > 2.2 else (1, 2, 5)
-    stride = max(math.ceil((high - low) / 6.0), 1)
-    values = [
-        digit * 10.0**power
-        for power in range(math.floor(low), math.ceil(high) + 1)
-        for digit in digits
-        if power % stride == 0 and low <= math.log10(digit) + power <= high
+    """Round numbers between two logarithms, at fractions of the way: as many as fit in one line, at most four."""
+    scales: list[tuple[tuple[int, ...], int]] = [((1, 2, 5), 1), ((1, 3), 1)]
+    scales += [((1,), stride) for stride in range(1, math.ceil(high - low) + 1)]
+    choices = [
+        [
+            digit * 10.0**power
+            for power in range(math.floor(low), math.ceil(high) + 1)
+            for digit in digits
+            if power % stride == 0
+        ]
+        for digits, stride in scales
     ]
-    if len(values) < 2:
-        values = [float(f"{10.0 ** (low + share * (high - low)):.2g}") for share in (0.05, 0.5, 0.95)]
-    fractions = [(math.log10(value) - low) / (high - low) for value in values]
-    return tuple((share, _plain(value)) for share, value in zip(fractions, values, strict=True) if 0.0 <= share <= 1.0)
+    # Where no round number lies between them.
+    choices += [
+        [float(f"{10.0 ** (low + share * (high - low)):.{precision}g}") for share in shares]
+        for precision, shares in ((2, (0.05, 0.5, 0.95)), (3, (0.05, 0.5, 0.95)), (3, (0.05, 0.95)))
+    ]
+    ticks: tuple[tuple[float, str], ...] = ()
+    for values in choices:
+        placed = [((math.log10(value) - low) / (high - low), _plain(value)) for value in values]
+        ticks = tuple((share, text) for share, text in placed if 0.0 <= share <= 1.0)
+        if 2 <= len(ticks) <= _MOST_TICKS and _fit_in_a_line(ticks):
+            break
+    return ticks
+
+
+def _fit_in_a_line(ticks: tuple[tuple[float, str], ...]) -> bool:
+    """Whether no tick meets the next one under a ramp of the least width, each as near to its place as the ends let."""
+    end = -math.inf
+    for share, text in ticks:
+        wide = _DIGIT_WIDTH * len(text)
+        left = min(max(share * _RAMP_WIDTH - wide / 2.0, 0.0), _RAMP_WIDTH - wide)
+        if left < end + _DIGIT_WIDTH:
+            return False
+        end = left + wide
+    return True
 
 
 def _at(field: _Field, xy_N2: Float64) -> Float64:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae_explorer.errors import UserError
-from vae_explorer.latent.curved_views import InverseCdfView, SphereView
+from vae_explorer.latent.curved_views import InverseCdfView, SphereView, independent_directions
 from vae_explorer.latent.grand_tour import tour_view
 from vae_explorer.latent.view_fitting import lda_plane, pca_plane, plane_of_directions, plane_through_points
 from vae_explorer.latent.views import Float64, Floats, LineView, PlaneView, View
@@ -22,8 +22,9 @@ class ViewChoice:
     """What a person chose: a record's name and what that view needs.
 
     `i`, `j` and `anchor` (empty: the origin) for "dimensions" and "inverse-cdf"; `points` for "three-points" and
-    "sphere"; `directions`, their names and `anchor` for "directions"; `seed` and `anchor` for "tour". `locked` is
-    the plane that a fitted view is kept at while training goes on, None while it follows the codes.
+    "sphere", which without them takes the axes of `i`, `j` and one more; `directions`, their names and `anchor` for
+    "directions"; `seed` and `anchor` for "tour". `locked` is the plane that a fitted view is kept at while training
+    goes on, None while it follows the codes.
     """
 
     name: str
@@ -136,14 +137,17 @@ def _three_points(choice: ViewChoice, data: FitData, _last: View | None) -> View
 
 
 def _sphere(choice: ViewChoice, data: FitData, _last: View | None) -> View:
-    points_3D = _vectors(choice.points, 3, "point", data)
-    try:
-        return SphereView.through(points_3D)
-    except ValueError:
-        raise UserError(
-            "Seen from the origin, the three points lie in one plane, so they mark no part of a sphere.",
-            "Move one of them aside.",
-        ) from None
+    """Around three points, or without any around the axes of dimensions i, j and the first other one after them.
+
+    Points that lie in one plane with the origin get a latent axis as their third direction (`independent_directions`).
+    """
+    if choice.points:
+        return SphereView.through(independent_directions(_vectors(choice.points, 3, "point", data)))
+    _check_pair(choice, data)
+    num_dimensions = _num_dimensions(data)
+    after_j = ((choice.j + step) % num_dimensions for step in range(1, num_dimensions))
+    third = next(dimension for dimension in after_j if dimension != choice.i)
+    return SphereView.through(np.eye(num_dimensions)[[choice.i, choice.j, third]])
 
 
 def _inverse_cdf(choice: ViewChoice, data: FitData, _last: View | None) -> View:
@@ -232,9 +236,8 @@ for _record in (
     ),
     ViewRecord(
         "sphere", "Spherical slice",
-        "Part of the shell of radius √d, where most of the prior's mass is, around three picked directions.",
+        "Part of the shell of radius √d, where most of the prior's mass is, around three pins or latent axes.",
         "White: Sampling generative networks, arXiv 1609.04468", _sphere, 3,
-        needs=frozenset({"three points"}),
     ),
     ViewRecord(
         "inverse-cdf", "Inverse-CDF square", "The prior's quantiles: equal areas hold equal prior mass.",

@@ -25,8 +25,8 @@ from vae_explorer.latent.views import Float64, Floats, PlaneView, perpendicular
 
 _MOST_CODES = 20_000
 _LOG_RATIO_OF_EQUALS = 0.03
-# Relative to the mean variance: less than any dimension in use varies, more than rounding.
-_RIDGE = 1e-6
+# Relative to the mean variance of a dimension: far more than a collapsed unit varies, far less than one in use.
+_RIDGE = 5e-2
 
 
 def pca_plane(codes_ND: Floats, last: PlaneView | None = None) -> PlaneView:
@@ -48,10 +48,13 @@ def pca_plane(codes_ND: Floats, last: PlaneView | None = None) -> PlaneView:
 def lda_plane(codes_ND: Floats, labels_N: NDArray[np.integer[Any]], last: PlaneView | None = None) -> PlaneView:
     """The plane of Fisher's two leading discriminants through the codes' mean: where the classes are farthest apart.
 
-    Directions w of the largest w'S_B w / w'S_W w, made orthonormal one after the other. Two classes have one
-    discriminant only; y is then the direction of largest variance perpendicular to it. Labels below 0 are no class.
-    At most 20,000 codes, evenly chosen. Raises UserError where fewer than two classes have codes.
-    Fisher: The use of multiple measurements in taxonomic problems, 1936; Rao 1948.
+    Directions w of the largest w'S_B w / w'(S_W + r I) w, made orthonormal one after the other. The ridge r is 5 % of
+    the mean variance of a dimension: the ratio alone knows no scale, and a collapsed unit, whose codes hardly vary,
+    would win by the little that sets them apart. Two classes have one discriminant only; y is then the direction of
+    largest variance perpendicular to it. Labels below 0 are no class. At most 20,000 codes, evenly chosen. Raises
+    UserError where fewer than two classes have codes.
+    Fisher: The use of multiple measurements in taxonomic problems, 1936; Rao 1948; the ridge as in Friedman:
+    Regularized discriminant analysis, JASA 84, 1989.
     """
     codes, labels = _finite_codes(codes_ND, labels_N)
     classes, class_N = np.unique(labels, return_inverse=True)

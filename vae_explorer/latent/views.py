@@ -7,16 +7,24 @@ projection of 60,000 codes four times a second should not pay for digits that no
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Final, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vae_explorer.latent.map_rect import MapRect
 
 Float64 = NDArray[np.float64]
 Floats = NDArray[np.floating[Any]]
 
 # The golden ratio's fractional part: successive multiples modulo one fill the unit interval evenly.
 _GOLDEN = 0.6180339887498949
+# How exactly, relative to its size, a map point must come back from `lift` and `project` to be itself. Well below what
+# the inverse-CDF view keeps off its edges, so that an edge, which is no latent point, does not.
+_RETURN = 1e-7
+
+PRIOR_RECT: Final = MapRect(-3.0, -3.0, 3.0, 3.0)
+"""Three standard deviations of the prior along both axes of a map in latent units."""
 
 
 @runtime_checkable
@@ -30,6 +38,10 @@ class View(Protocol):
     @property
     def axis_labels(self) -> tuple[str, str]:
         """What the x and the y axis measure; an empty string where an axis measures nothing."""
+
+    @property
+    def home(self) -> MapRect:
+        """What a map in this view shows at least, before there are codes and however close together they lie."""
 
     def lift(self, xy_N2: Floats) -> Float64:
         """Latent points z_ND of map points."""
@@ -111,6 +123,11 @@ class PlaneView:
         """D."""
         return len(self.anchor)
 
+    @property
+    def home(self) -> MapRect:
+        """Three units to each side of the anchor."""
+        return PRIOR_RECT
+
     def lift(self, xy_N2: Floats) -> Float64:
         """z_ND = anchor + x u + y v."""
         z_ND: Float64 = np.array(self.anchor) + np.asarray(xy_N2, dtype=np.float64) @ self._basis()
@@ -175,6 +192,11 @@ class LineView:
         """Always 1."""
         return 1
 
+    @property
+    def home(self) -> MapRect:
+        """The prior's three standard deviations to each side."""
+        return PRIOR_RECT
+
     def lift(self, xy_N2: Floats) -> Float64:
         """z = x, whatever y is."""
         return np.array(xy_N2, dtype=np.float64)[:, :1]
@@ -212,6 +234,23 @@ class LineView:
     def tangents(self, xy_N2: Floats) -> tuple[Float64, Float64]:
         """One along x, nothing along y."""
         return np.ones((len(xy_N2), 1)), np.zeros((len(xy_N2), 1))
+
+
+def shown_by(view: View, xy_N2: Floats, z_ND: Floats | None = None) -> NDArray[np.bool_]:
+    """At which map points (N,) the view shows a latent point that is shown nowhere else.
+
+    On and beyond the edges of the inverse-CDF view, or beyond the far side of a sphere, `lift` gives a point that
+    belongs elsewhere on the map. Every place of a line and of an overview shows something, the latter only a guess.
+    `z_ND`: `lift` of the map points, where the caller has it already.
+    """
+    xy = np.asarray(xy_N2, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        z = view.lift(xy) if z_ND is None else np.asarray(z_ND, dtype=np.float64)
+        is_shown_N: NDArray[np.bool_] = np.all(np.isfinite(z), axis=1)
+        if view.num_dimensions > 1 and view.is_exact:
+            back_N2 = np.asarray(view.project(z))
+            is_shown_N = is_shown_N & np.all(np.abs(back_N2 - xy) <= _RETURN * (1.0 + np.abs(xy)), axis=1)
+    return is_shown_N
 
 
 def spread(jacobian: Float64, sigma_ND: Floats) -> Float64:

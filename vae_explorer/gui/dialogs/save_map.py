@@ -54,7 +54,7 @@ class SaveMapDialog(QDialog):
         for name, title in _FORMATS:
             self.kind.addItem(title, name)
         self.scale = QDoubleSpinBox()
-        self.scale.setRange(0.5, 8.0)
+        self.scale.setRange(0.5, 100.0)
         self.scale.setSingleStep(0.5)
         self.scale.setDecimals(1)
         self.scale.setValue(2.0)
@@ -128,7 +128,8 @@ class SaveMapDialog(QDialog):
         self._busy(True, "Drawing the map…")
         try:
             ask_for_picture(
-                self._session.map, self._panel.canvas, self.scale.value(), on_answer, self._show_failure
+                self._session.map, self._panel.canvas, self._panel.code_style, self.scale.value(), on_answer,
+                self._show_failure,
             )  # fmt: skip
         except UserError as error:
             self._show_error(error)

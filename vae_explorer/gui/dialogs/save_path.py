@@ -214,11 +214,16 @@ class SavePathDialog(QDialog):
         if not self.save_button.isEnabled():
             return
         record = MOVIE_KINDS[self.kind_name]
-        result = self._found.result
-        start = self._start_folder() / f"path-{result.kind}-step-{self._found.step}{record.suffix}"
+        start = self._start_folder() / self.suggested_name()
         text, _ = QFileDialog.getSaveFileName(self, "Save path", str(start), f"{record.title} (*{record.suffix})")
         if text:
             self.save(Path(text))
+
+    def suggested_name(self) -> str:
+        """A file name of its own for strip and movie: two formats end in .png, and neither is to replace the other."""
+        record = MOVIE_KINDS[self.kind_name]
+        stem = "path-movie" if record.is_moving else "path-strip"
+        return f"{stem}-{self._found.result.kind}-step-{self._found.step}{record.suffix}"
 
     def _start_folder(self) -> Path:
         pictures = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.PicturesLocation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from vae_explorer.latent.arrangement import Arrangement
 
 _MOST_COORDINATES = 2
+_COPY = "copy?"
 _LINE_SPACING = 3
 _IN_PLANE = 1e-3  # in latent units, as for the marks of the pins
 
@@ -47,7 +49,7 @@ class DecodedImagePanel(QWidget):
         self.step = QLabel()
         self.step.setProperty("variant", "muted")
         self.step.setToolTip("The step of the weights, and how long they took to decode this picture")
-        self.values = {name: QLabel("–") for name in ("z", "log p(z)")}
+        self.values = {name: QLabel("–") for name in ("z", "log p(z)", _COPY)}
         for label in (*self.values.values(), self.tag, self.step):
             # Texts change with every mouse move: they must never make the layout ask for another size.
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -62,6 +64,7 @@ class DecodedImagePanel(QWidget):
         self._grid.setHorizontalSpacing(12)
         self._grid.setVerticalSpacing(_LINE_SPACING)
         self.strip = NeighbourStrip(self)
+        self.strip.words_changed.connect(self._show_copy)
         self.neighbours = NeighbourSearch(session, self.strip, self)
         self._text_width = self.fontMetrics().horizontalAdvance("step 100,000  ·  10.0 ms")
         self._is_wide: bool | None = None
@@ -94,8 +97,11 @@ class DecodedImagePanel(QWidget):
             self.strip.set_form(is_standing=places.is_standing, side=places.side)
             self.strip.setGeometry(places.strip)
         self.strip.setVisible(places.strip is not None)
+        for label in (self._titles[-1], self.values[_COPY]):
+            label.setVisible(places.strip is not None)
         self._tell_strip()
         self._show_tag()
+        self._show_copy()
 
     def sizeHint(self) -> QSize:
         """Room for a picture of eight screen pixels a pixel, and the strip below."""
@@ -200,8 +206,21 @@ class DecodedImagePanel(QWidget):
             name = "Pinned" if active is None else f"Pin {active.name}"
             return f"{name}, edited" if place.is_edited else name
         if place.kind == "hover":
+            if place.name:
+                return place.name
             return "Hover" if item is None else item_title(self.session.dataset, item)
         return "Origin"
+
+    @Slot()
+    def _show_copy(self) -> None:
+        """Whether the picture is new, in one line; all of it in the tool tip."""
+        label, title, strip = self.values[_COPY], self._titles[-1], self.strip
+        before = max(known.sizeHint().width() for known in self._titles) + self._grid.horizontalSpacing()
+        room = self._facts.width() - (0 if self._is_wide else before)
+        label.setText(label.fontMetrics().elidedText(strip.short, Qt.TextElideMode.ElideRight, max(room, 40)))
+        label.setEnabled(not strip.is_pale)
+        for widget in (label, title):
+            widget.setToolTip(f"<p style='white-space:pre-line'>{html.escape(strip.details)}</p>")
 
     @Slot()
     def _painted(self) -> None:

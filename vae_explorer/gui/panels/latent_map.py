@@ -6,6 +6,7 @@ next snapshot asked for. Mouse and keys are turned into acts on `session.map` by
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
     from vae_explorer.gui.widgets.map_frame import MapFrame
     from vae_explorer.latent.arrangement import Arrangement
-    from vae_explorer.latent.drawing import LayerDrawing
+    from vae_explorer.latent.drawing import LayerDrawing, Legend
     from vae_explorer.latent.paths import PathResult
     from vae_explorer.latent.view_catalogue import ViewChoice
     from vae_explorer.latent.views import View
@@ -55,13 +56,14 @@ class LatentMapPanel(QWidget):
         self._has_fitted = False
         self._extent = _LEAST_EXTENT
         self._looked_at: tuple[object, ...] = ()
+        self.code_style = ""
         self._shown_choice: ViewChoice | None = None
         self._drawn_manifold: MapRect | None = None
         self._path: PathResult | None = None
         self.canvas = MapCanvas()
         self.canvas.set_note("Warming up…")
         self.toolbar = MapToolbar(session)
-        self.legend = MapLegend()
+        self.legend = MapLegend(least_lines=2)
         self.readout = QLabel()
         self.readout.setProperty("variant", "muted")
         self.readout.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
@@ -156,6 +158,11 @@ class LatentMapPanel(QWidget):
         """Mark the frame of the path that is looked at."""
         self.canvas.set_overlay(current_stop=number)
 
+    @Slot(bool)
+    def show_path_search(self, is_old: bool) -> None:
+        """Paint the path as that of other pins while the one asked for is being found."""
+        self.canvas.set_overlay(is_curve_old=is_old)
+
     # --- snapshots and views
 
     @Slot(object)
@@ -230,11 +237,14 @@ class LatentMapPanel(QWidget):
     def _show_codes(self, drawing: LayerDrawing | None) -> None:
         if drawing is None:
             if not self._map.layers["codes"].is_shown:
-                self.readout.setText("codes are hidden")
+                dataset = self.session.dataset
+                num_codes = 0 if dataset is None else dataset.images.num_images
+                self._read_out(f"showing 0 of {num_codes:,} codes · the layer is hidden")
             self.legend.show_legend(None)
             return
-        self.readout.setText(drawing.readout)
-        self.legend.show_legend(drawing.legend)
+        self._read_out(drawing.readout)
+        self.legend.show_legend(_of_classes(drawing.legend))
+        self.code_style = drawing.extras.get("style", "")
         self._extent = drawing.extras.get("extent", self._extent)
         if not self.is_following or self.canvas.is_gliding:
             return
@@ -261,6 +271,11 @@ class LatentMapPanel(QWidget):
         self.canvas.set_manifold(placed, keeps_last=is_other or not drawing.is_whole)
         if drawing.is_whole:
             self._drawn_manifold = raster.rect
+
+    def _read_out(self, text: str) -> None:
+        # Its width only grows: a number more must not break the legend beside it into another line.
+        self.readout.setText(text)
+        self.readout.setMinimumWidth(min(max(self.readout.minimumWidth(), self.readout.sizeHint().width()), 420))
 
     @Slot(str, str)
     def _tell_layer(self, name: str, text: str) -> None:
@@ -310,6 +325,7 @@ class LatentMapPanel(QWidget):
     def _show_arrangement(self, before: Arrangement, after: Arrangement) -> None:
         if (before.pins, before.active_pin, before.amounts) != (after.pins, after.active_pin, after.amounts):
             self._show_pins()
+            self.canvas.hover_again()
         if before.selection is not after.selection:
             self.asking.selection_changed()
         if before.frame != after.frame:
@@ -342,6 +358,14 @@ class LatentMapPanel(QWidget):
     @Slot(object)
     def _show_item(self, place: Place | None) -> None:
         self.canvas.set_overlay(item=place)
+
+
+def _of_classes(legend: Legend | None) -> Legend | None:
+    """What the map says below the plot: the classes. How to read lines and ramps is said on the map or in the panel."""
+    if legend is None:
+        return None
+    classes = tuple(entry for entry in legend.entries if entry[0].startswith("class:"))
+    return replace(legend, entries=classes or legend.entries, ramp="", ticks=())
 
 
 def _places(view: View, z_PD: np.ndarray) -> tuple[Place, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Slot
 from PySide6.QtWidgets import (
+    QComboBox,
     QFrame,
     QGridLayout,
     QLabel,
@@ -32,6 +33,14 @@ if TYPE_CHECKING:
     from vae_explorer.latent.drawing import LayerDrawing
 
 
+_WORDS = {
+    "label": "class", "none": "one colour", "elbo": "ELBO", "reconstruction": "reconstruction error", "kl": "KL",
+    "distance": "distance", "aggregate": "q(z)", "fisher": "Fisher information", "mean": "mean pictures",
+    "round-trip": "round trip",
+}  # fmt: skip
+"""Names of choices as a person reads them, where that is not the name itself."""
+
+
 class LayersPanel(QScrollArea):
     """The panel `panel.layers`: the topmost layer first, as they lie on the map."""
 
@@ -43,7 +52,7 @@ class LayersPanel(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         content = QWidget()
-        layout = QVBoxLayout(content)
+        layout = self._layout = QVBoxLayout(content)
         layout.setContentsMargins(12, 8, 12, 12)
         layout.setSpacing(2)
         self.rows = {record.name: LayerRow(session, record) for record in reversed(tuple(LAYERS))}
@@ -53,6 +62,14 @@ class LayersPanel(QScrollArea):
         self.setWidget(content)
         self._map.layer_drawn.connect(self._show_drawing)
         self._map.layer_told.connect(self._tell)
+        self._map.layer_changed.connect(self._bring_into_sight)
+
+    @Slot(str)
+    def _bring_into_sight(self, name: str) -> None:
+        """What was just opened, by its key or by the menu, is what one wants to read."""
+        if self._map.layers[name].is_shown and not self.rows[name].hasFocus():
+            self._layout.activate()
+            self.ensureWidgetVisible(self.rows[name], 0, 8)
 
     def set_active(self, visible: bool) -> None:
         """Legends are texts that cost nothing; there is nothing to rest."""
@@ -126,6 +143,10 @@ class LayerRow(QWidget):
         rows.setColumnStretch(1, 1)
         for number, setting in enumerate(settings_of(self.record.options_type)):
             editor = make_editor(setting)
+            if isinstance(editor, QComboBox):
+                for row in range(editor.count()):
+                    name = str(editor.itemData(row))
+                    editor.setItemText(row, _WORDS.get(name, name))
             editor.setToolTip(setting.help)
             editor.setAccessibleName(f"{self.record.title}: {setting.label}")
             editor.setMinimumWidth(60)
@@ -139,9 +160,13 @@ class LayerRow(QWidget):
         return rows
 
     def show_drawing(self, drawing: LayerDrawing | None) -> None:
-        """Legend and numbers of what is on the map now."""
-        self.legend.show_legend(None if drawing is None else drawing.legend)
-        self.readout.setText("" if drawing is None else drawing.readout)
+        """Legend and numbers of what is on the map now; what was there stays while nothing is under the mouse."""
+        if drawing is not None and (drawing.legend is not None or drawing.readout):
+            self.legend.show_legend(drawing.legend)
+            self.readout.setText(drawing.readout)
+            # Its height only grows: rows below must not move up and down with the mouse.
+            room = self.readout.heightForWidth(max(self.readout.width(), 80))
+            self.readout.setMinimumHeight(max(self.readout.minimumHeight(), room))
         self.readout.setVisible(bool(self.readout.text()))
         self.note.hide()
 
@@ -182,6 +207,9 @@ class LayerRow(QWidget):
         for key, (_, widget) in self._editors.items():
             as_editor(widget).show_value(getattr(state.options, key))
         if not state.is_shown:
+            self.legend.show_legend(None)
+            self.readout.clear()
+            self.readout.setMinimumHeight(0)
             self.show_drawing(None)
         self._recolour(theme.current())
 

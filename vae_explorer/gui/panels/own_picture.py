@@ -14,7 +14,7 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage
 from PySide6.QtWidgets import QDockWidget, QFileDialog, QVBoxLayout, QWidget
 
 from vae_explorer.errors import UserError
-from vae_explorer.gui.own_picture_words import facts_text, progress_text, refinement_text, steps_text
+from vae_explorer.gui.own_picture_words import facts_text, gaps_meaning, progress_text, refinement_text, steps_text
 from vae_explorer.gui.threads.picture_reading import PictureReading, PutIn
 from vae_explorer.gui.widgets.own_picture_form import OwnPictureForm, show_text
 from vae_explorer.latent.layers import GivenPosterior
@@ -31,17 +31,24 @@ YOURS, REFINED = "yours", "refined"
 
 _PANEL = "panel.own_picture"
 _LEAST_SHARE = 0.4
-_FAR_SIGMAS = 2.0
 _INVERSIONS: tuple[tuple[str, Invert], ...] = (("Invert: auto", "auto"), ("Invert: yes", True), ("Invert: no", False))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Original:
-    """What was put in, kept as it came: every new shape or inversion is fitted from here."""
+    """What was put in, kept as it came: every new shape or inversion is fitted from here.
+
+    `was_inverted`: whether the picture that is drawn on had been inverted before it got under the strokes.
+    """
 
     pixels: np.ndarray
     notes: tuple[str, ...] = ()
     is_drawing: bool = False
+    was_inverted: bool | None = None
+
+    def inversion(self, choice: Invert) -> Invert:
+        """What is left to be done for the person's choice."""
+        return choice if choice == "auto" or self.was_inverted is None else choice != self.was_inverted
 
 
 class OwnPicturePanel(QWidget):
@@ -57,6 +64,7 @@ class OwnPicturePanel(QWidget):
         self._asks_again = False
         self._is_refining = False
         self._refined_step: int | None = None
+        self._refined: Refined | None = None
         self._told: str | None = None
         self._reading = PictureReading(self)
         self._reading.came.connect(self._take)
@@ -116,7 +124,7 @@ class OwnPicturePanel(QWidget):
 
     @Slot()
     def clear(self) -> None:
-        """No picture here and none on the map; a drawing can be taken back with Ctrl+Z on the canvas."""
+        """No picture here and none on the map; Ctrl+Z on the canvas brings it back."""
         self._reading.drop()
         self._forget()
         self.canvas.clear()
@@ -175,8 +183,9 @@ class OwnPicturePanel(QWidget):
 
     @Slot(object)
     def _take(self, put_in: PutIn) -> None:
-        self.canvas.show_backdrop(put_in.preview)
-        self._put(_Original(put_in.picture.pixels, put_in.picture.notes))
+        original = _Original(put_in.picture.pixels, put_in.picture.notes)
+        self.canvas.put_picture(put_in.preview, original)
+        self._put(original)
         dock = self.parentWidget()
         if not self._is_active and isinstance(dock, QDockWidget):
             # Dropped on the map while this panel is behind a tab.
@@ -186,10 +195,15 @@ class OwnPicturePanel(QWidget):
     @Slot()
     def _drawn(self) -> None:
         self._reading.drop()
-        if self.canvas.is_empty:
+        canvas = self.canvas
+        if canvas.is_empty:
             self._forget()
+        elif canvas.put_in is not None:
+            self._put(canvas.put_in)
+        elif canvas.basis is None:
+            self._put(_Original(canvas.picture(), is_drawing=True))
         else:
-            self._put(_Original(self.canvas.picture(), is_drawing=True))
+            self._put(_Original(canvas.picture(), ("drawn on the picture put in",), True, canvas.basis.was_inverted))
 
     @Slot(int)
     def _inversion_chosen(self, _index: int) -> None:
@@ -233,7 +247,7 @@ class OwnPicturePanel(QWidget):
         self._is_asked, self._asks_again = True, False
         original = self._original
         least_share = _LEAST_SHARE if original.is_drawing else 0.0
-        invert = _INVERSIONS[self.form.inversion.currentIndex()][1]
+        invert = original.inversion(_INVERSIONS[self.form.inversion.currentIndex()][1])
         work = partial(_look_at, pixels=original.pixels, invert=invert, least_share=least_share)
         self.session.map.explore("own", work, self._show, self._failed)
 
@@ -254,6 +268,8 @@ class OwnPicturePanel(QWidget):
             self._show_look(look, original)
             self._place_given()
             self._follow_the_data(look)
+            if not original.is_drawing:
+                self.canvas.set_ground(_channels_last(look.fitted.pixels), was_inverted=look.fitted.is_inverted)
             self.session.want_snapshot()
         self._answered()
 
@@ -284,9 +300,11 @@ class OwnPicturePanel(QWidget):
 
         if isinstance(news, Refined):
             self._is_refining = False
-            self._refined_step = step
+            self._refined_step, self._refined = step, news
             self.form.show_refining(False)
             show_text(self.form.refinement, refinement_text(news, step))
+            self.form.refinement.setToolTip(gaps_meaning(news))
+            self._show_facts()
         else:
             show_text(self.form.refinement, progress_text(news))
         self._place_given((np.asarray(news.mean_D, np.float64), np.asarray(news.sigma_D, np.float64)))
@@ -325,12 +343,16 @@ class OwnPicturePanel(QWidget):
     def _show_look(self, look: OwnPicture, original: _Original) -> None:
         self.form.pictures.seen.show_picture(look.seen)
         self.form.pictures.reconstruction.show_picture(look.reconstruction)
-        show_text(self.form.facts, facts_text(look))
-        is_far = look.nearest is not None and look.nearest > _FAR_SIGMAS
-        show_text(self.form.far, f"Far from the data: the nearest code is {look.nearest:.1f} σ away." if is_far else "")
-        show_text(self.form.steps, steps_text(look, original.notes))
+        self._show_facts()
+        self.form.show_steps(steps_text(look, original.notes))
         self.buttons["refine"].setEnabled(look.bound is not None)
         self.buttons["pin"].setEnabled(True)
+
+    def _show_facts(self) -> None:
+        look = self._look
+        if look is not None:
+            # One picture has one value: after a refinement that of its draws.
+            show_text(self.form.facts, facts_text(look, self._refined if self._refined_step == look.step else None))
 
     def _say(self, text: str, hint: str) -> None:
         self.session.post("error", text, hint, near=_PANEL)
@@ -338,6 +360,11 @@ class OwnPicturePanel(QWidget):
     @Slot(object)
     def _tell(self, error: UserError) -> None:
         self.session.post_error(error, near=_PANEL)
+
+
+def _channels_last(levels_CHW: np.ndarray) -> np.ndarray:
+    """Uint8 (H, W, 3), or (H, W) where the channels are not those of colours."""
+    return np.moveaxis(levels_CHW, 0, -1) if len(levels_CHW) == 3 else levels_CHW[0]
 
 
 def _look_at(explorer: Explorer, **choices: Any) -> Iterator[OwnPicture | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +10,12 @@ from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from vae_explorer.gui.path_search import NO_PINS, PathSearch
+from vae_explorer.gui.path_words import length_details, length_text
 from vae_explorer.gui.widgets.filmstrip import Filmstrip
 from vae_explorer.gui.widgets.image_actions import point_in_full
-from vae_explorer.gui.widgets.map_frame import number_text
 from vae_explorer.gui.widgets.path_controls import PathControls
-from vae_explorer.latent.path_bending import bent
+from vae_explorer.latent.arrangement import as_point
+from vae_explorer.latent.path_bending import bend_of_frame, bent, moved_in_view, position_of
 from vae_explorer.latent.path_catalogue import PathChoice
 
 if TYPE_CHECKING:
@@ -24,7 +25,19 @@ if TYPE_CHECKING:
     from vae_explorer.latent.paths import PathResult
 
 _MARGIN = 12
-_SAME_LENGTH = 0.25  # per cent: nearer than lengths measured in steps can be told apart
+_KEY_STEP = 0.03  # of the way from pin to pin on the map
+_LEAST_KEY_STEP = 0.05  # map units, for pins at one place
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Nudge:
+    """Bending by a held key: the frame, its place on the curve and where the bend is, by number and latent point."""
+
+    frame: int
+    position: float
+    z_D: np.ndarray
+    merge: str
+    number: int = -1
 
 
 class PathPanel(QWidget):
@@ -34,10 +47,12 @@ class PathPanel(QWidget):
     this panel in sight, or who said so by `watch`. GUI thread.
 
     path_changed(PathResult | None); frame_changed(int): the current frame, -1 where there is none.
+    search_changed(bool): `is_result_old` is this now.
     """
 
     path_changed = Signal(object)
     frame_changed = Signal(int)
+    search_changed = Signal(bool)
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -45,8 +60,9 @@ class PathPanel(QWidget):
         self._place = session.explorer_thread.place
         self._frame = -1
         self._way = 1
-        self._is_hovering = False
+        self._held: tuple[int, np.ndarray] | None = None
         self._gesture: tuple[str, int] | None = None
+        self._nudge: _Nudge | None = None
         self._dialog: SavePathDialog | None = None
         self._play_timer = QTimer(self)
         self._play_timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -60,6 +76,7 @@ class PathPanel(QWidget):
         self.strip.chosen.connect(self._choose_frame)
         self.strip.hovered.connect(self._hover)
         self.strip.activated.connect(self.play)
+        self.strip.nudged.connect(self._nudge_frame)
         self.text = QLabel()
         self.text.setProperty("variant", "muted")
         self.text.setTextFormat(Qt.TextFormat.PlainText)
@@ -81,6 +98,7 @@ class PathPanel(QWidget):
         session.map.arranged.connect(self._arranged)
         self._search = PathSearch(session, self)
         self._search.changed.connect(self._show_path)
+        self._search.old_changed.connect(self._show_age)
         self._show_choice(session.map.arrangement.path)
         self._show_path()
 
@@ -89,6 +107,11 @@ class PathPanel(QWidget):
         """The path as last found, None where there is none."""
         found = self._search.found
         return None if found is None else found.result
+
+    @property
+    def is_result_old(self) -> bool:
+        """Whether `result` is the path of other pins or of another choice, while the one asked for is being found."""
+        return self._search.is_old
 
     @property
     def frame(self) -> int:
@@ -160,6 +183,59 @@ class PathPanel(QWidget):
         self._gesture = (merge, number) if merge else None
         self.session.map.set_path(replace(arrangement.path, bends=bends), "bend the path", merge)
 
+    def bend_at_place(self, z_D: np.ndarray) -> None:
+        """Draw the part of the curve that is nearest to this latent point to it; without a path, say how to get one."""
+        result = self.result
+        if result is None:
+            self.session.post("info", "There is no path to bend yet.", NO_PINS, near="panel.path")
+        elif result.curve_PD.shape[1:] == z_D.shape:
+            self.bend(position_of(result.curve_PD, z_D), z_D)
+
+    @Slot(float, float, bool)
+    def _nudge_frame(self, right: float, up: float, is_new: bool) -> None:
+        """Draw the current frame's place by some steps in the plane of the map."""
+        view, result = self.session.map.view, self.result
+        if view is None or result is None or result.z_FD.shape[1] != view.num_dimensions:
+            return
+        nudge = self._first_nudge(result) if is_new else self._nudge
+        if nudge is None or nudge.frame != self.strip.current:
+            return
+        pins_KD = np.array([pin.z for pin in self.session.map.arrangement.pins])
+        way = float(np.linalg.norm(np.diff(view.project(pins_KD), axis=0), axis=1).sum())
+        step = max(_KEY_STEP * way, _LEAST_KEY_STEP)
+        z_D = moved_in_view(view, nudge.z_D, step * right, step * up)
+        if np.array_equal(z_D, nudge.z_D):
+            return  # a line has no up and down
+        self.bend(nudge.position, z_D, nudge.merge)
+        number = -1 if self._gesture is None else self._gesture[1]
+        self._nudge = replace(nudge, z_D=z_D, number=number)
+
+    def _first_nudge(self, result: PathResult) -> _Nudge | None:
+        """Where a key that was just pressed takes the curve: at the frame's own bend, else at the frame."""
+        frame, last = self.strip.current, len(result.z_FD) - 1
+        if not 0 < frame < last:
+            hint = "Choose a frame between them, or move the pin on the map."
+            self.session.post("info", "The first and the last frame are pins.", hint, near="panel.path")
+            return None
+        if self.is_playing:
+            self.play()
+        self._show_frame(frame)
+        arrangement, before = self.session.map.arrangement, self._nudge
+        bends = arrangement.path.bends
+        position = position_of(result.curve_PD, result.z_FD[frame])
+        number = None
+        if before is not None and before.frame == frame and 0 <= before.number < len(bends):
+            # The last key's answer may not have come yet: its bend may be anywhere on the curve that is known.
+            is_there = bends[before.number].z == as_point(before.z_D)
+            number = before.number if is_there else None
+        if number is None:
+            number = bend_of_frame(bends, result.z_FD, frame)
+        merge = self.session.map.new_gesture()
+        if number is None:
+            return _Nudge(frame, position, result.z_FD[frame], merge)
+        self._gesture = (merge, number)
+        return _Nudge(frame, position, np.array(bends[number].z), merge, number)
+
     @Slot()
     def unbend(self) -> None:
         """Take every bend out."""
@@ -187,8 +263,7 @@ class PathPanel(QWidget):
         if self.is_playing:
             return
         if frame >= 0 and self.result is not None:
-            self._is_hovering = True
-            self._place.hover(self.result.z_FD[frame])
+            self._hold(self.result, frame)
         else:
             self._leave()
 
@@ -206,8 +281,7 @@ class PathPanel(QWidget):
         if self.result is None:
             return
         self.strip.set_current(frame)
-        self._is_hovering = True
-        self._place.hover(self.result.z_FD[frame])
+        self._hold(self.result, frame)
         self._mark_frame(frame)
 
     def _mark_frame(self, frame: int) -> None:
@@ -216,10 +290,20 @@ class PathPanel(QWidget):
             self._frame = frame
             self.frame_changed.emit(frame)
 
+    def _hold(self, result: PathResult, frame: int) -> None:
+        """Look at the place of a frame."""
+        z_D = result.z_FD[frame]
+        self._held = (frame, z_D)
+        self._place.hover(z_D, name=f"Path, frame {frame + 1} of {len(result.z_FD)}")
+
+    def _held_frame(self) -> int:
+        """The frame that is looked at, -1 where none is, or the mouse has taken the look elsewhere since."""
+        return self._held[0] if self._held is not None and self._place.is_hovered(self._held[1]) else -1
+
     def _leave(self) -> None:
-        if self._is_hovering:
-            self._is_hovering = False
+        if self._held_frame() >= 0:
             self._place.leave()
+        self._held = None
 
     def _stop(self) -> None:
         self._play_timer.stop()
@@ -249,6 +333,10 @@ class PathPanel(QWidget):
             self._mark_frame(-1)
             return
         self.strip.show_frames(result.pictures_F, result.num_near_F, result.visual_length_F)
+        held = self._held_frame()
+        if held >= 0:
+            # What is held is the frame, not the latent point that it had in the path before.
+            self._hold(result, min(held, len(result.z_FD) - 1))
         self.path_changed.emit(result)
         self._mark_frame(self.strip.current)
 
@@ -256,41 +344,24 @@ class PathPanel(QWidget):
         result = self.result
         if result is None:
             return
-        parts = [self.strip.frame_text(self.strip.current), length_text(result)]
-        if result.note:
-            parts.append(result.note)
+        parts = [self.strip.frame_text(self.strip.current)]
+        if self.is_result_old:
+            parts.append("finding the path…")
+        else:
+            parts += [length_text(result), *([result.note] if result.note else [])]
         self.text.setText(" · ".join(parts))
         self.text.setToolTip(length_details(result))
+
+    @Slot(bool)
+    def _show_age(self, is_old: bool) -> None:
+        self.strip.set_dimmed(is_old)
+        # Fewer words for a moment are to leave the frames their size.
+        self.text.setMinimumHeight(self.text.height() if is_old else 0)
+        self._show_text()
+        self.search_changed.emit(is_old)
 
     @Slot()
     def _forget_dialog(self) -> None:
         if self._dialog is not None:
             self._dialog.deleteLater()
             self._dialog = None
-
-
-def length_text(result: PathResult) -> str:
-    """How long the path is to the eye, against the straight one."""
-    if not np.isfinite(result.saved):
-        return "length unknown"
-    percent = 100 * abs(result.saved)
-    if percent < _SAME_LENGTH:
-        return "as long as the straight line"
-    amount = f"{percent:.0f} %" if percent >= 0.95 else f"{percent:.1f} %"
-    return f"length saved {amount} against the straight line" if result.saved > 0 else f"{amount} longer than straight"
-
-
-def length_details(result: PathResult) -> str:
-    """What the numbers of a path mean, with units."""
-    length, straight = number_text(result.length, 2), number_text(result.straight_length, 2)
-    text = (
-        f"Visual length {length}, straight {straight}: the distances from picture to picture along the path, in pixel "
-        "values from 0 to 1."
-    )
-    if result.num_near_F is None:
-        return text
-    radius = number_text(result.near_radius, 3)
-    return (
-        f"{text}\nCodes near: within {radius} of the frame in latent units, the median distance from a code to its "
-        "20th nearest other; 20 are usual among the data."
-    )

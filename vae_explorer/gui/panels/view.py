@@ -76,8 +76,10 @@ class ViewPanel(QWidget):
     # --- the window's actions
 
     def add_bookmark(self) -> None:
-        """Keep the view, the part of the plane and the pins under a default name."""
+        """Keep the view, the part of the plane and the pins under a default name, which can be typed over at once."""
+        self.sections["bookmarks"].header.setChecked(True)
         self.bookmarks.add()
+        self.area.ensureWidgetVisible(self.bookmarks.list)
 
     def play_tour(self) -> None:
         """Play the grand tour or pause it; another view gives way to it first."""

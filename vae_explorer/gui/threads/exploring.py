@@ -47,6 +47,16 @@ class _Request:
     steps: Iterator[object] | None = None
 
 
+@dataclass(frozen=True)
+class _Turn:
+    """What the thread does next; None for what stays."""
+
+    images: tuple[ImageDataset | None] | None = None
+    snapshot: Snapshot | None = None
+    slot: str = ""
+    request: _Request | None = None
+
+
 class ExplorerThread(QObject):
     """Owns one explorer. Made, called and closed in the GUI thread.
 
@@ -170,12 +180,13 @@ class ExplorerThread(QObject):
         torch.set_num_threads(1)
         explorer = self._make_explorer()
         while self._wait(explorer):
-            images, snapshot = self._take_news(explorer)
-            if images is not None:
-                explorer.show_images(images[0])
-            if snapshot is not None:
-                self._adopt_in(explorer, snapshot)
-            self._serve_one(explorer)
+            turn = self._take_turn(explorer)
+            if turn.images is not None:
+                explorer.show_images(turn.images[0])
+            if turn.snapshot is not None:
+                self._adopt_in(explorer, turn.snapshot)
+            if turn.request is not None:
+                self._serve(explorer, turn.slot, turn.request)
 
     def _wait(self, explorer: Explorer) -> bool:
         """Sleep until there is something to do; False when closing."""
@@ -187,20 +198,34 @@ class ExplorerThread(QObject):
                 self._condition.wait()
             return False
 
-    def _take_news(self, explorer: Explorer) -> tuple[tuple[ImageDataset | None] | None, Snapshot | None]:
-        """The images and the snapshot that are looked at from now on, None for what stays."""
+    def _take_turn(self, explorer: Explorer) -> _Turn:
+        """What is new to look at or, only where nothing is, the most urgent request.
+
+        Both are decided under one lock: what was handed over before a request was submitted is seen by it.
+        """
         with self._condition:
             for slot in self._waiting:
                 self._under_way.pop(slot, None)
-            if self._under_way:
-                # What is under way finishes with what it began with: a picture is of one snapshot and its images.
-                return None, None
-            snapshot, self._snapshot = self._snapshot, None
-            images = None
             # Other images come before the snapshot that holds their codes, and wait for it.
-            if snapshot is not None or explorer.dataset is None:
-                images, self._images = self._images, None
-            return images, snapshot
+            has_images = self._images is not None and (self._snapshot is not None or explorer.dataset is None)
+            # What is under way finishes with what it began with: a picture is of one snapshot and its images.
+            if not self._under_way and (has_images or self._snapshot is not None):
+                turn = _Turn(images=self._images if has_images else None, snapshot=self._snapshot)
+                self._images = None if has_images else self._images
+                self._snapshot = None
+                return turn
+            if not explorer.stamp:
+                return _Turn()
+            # What was asked of a latent space that is to come has no meaning in the one at hand.
+            is_other_space = self._snapshot is not None and _dimensions_of(self._snapshot) != explorer.num_dimensions
+            is_too_early = has_images or is_other_space
+            ready = self._under_way if is_too_early else self._waiting.keys() | self._under_way.keys()
+            slot = next((name for name in SLOTS if name in ready), "")
+            if not slot:
+                return _Turn()
+            request = self._waiting.pop(slot, None) or self._under_way[slot]
+            self._under_way[slot] = request
+            return _Turn(slot=slot, request=request)
 
     def _adopt_in(self, explorer: Explorer, snapshot: Snapshot) -> None:
         start = time.thread_time()
@@ -213,18 +238,7 @@ class ExplorerThread(QObject):
             self._emit_failed("point", 0, error)
         self._count(time.thread_time() - start)
 
-    def _serve_one(self, explorer: Explorer) -> None:
-        with self._condition:
-            if not explorer.stamp:
-                return
-            # What was asked of a latent space that is to come has no meaning in the one at hand.
-            is_too_early = self._snapshot is not None and _dimensions_of(self._snapshot) != explorer.num_dimensions
-            ready = self._under_way if is_too_early else self._waiting.keys() | self._under_way.keys()
-            slot = next((name for name in SLOTS if name in ready), None)
-            if slot is None:
-                return
-            request = self._waiting.pop(slot, None) or self._under_way[slot]
-            self._under_way[slot] = request
+    def _serve(self, explorer: Explorer, slot: str, request: _Request) -> None:
         start, start_of_work = time.perf_counter(), time.thread_time()
         error: Exception | None = None
         result, has_ended = None, True

@@ -25,7 +25,7 @@ class DecodedPlace:
     log_prior: log p(z) in nats, None for a model without a prior. asked_at: `time.perf_counter` of the mouse
     or key event that asked, None when a new snapshot did. step: of the snapshot it was decoded with.
     is_exact: False where the point is a guess of what lies at the place that was pointed at. is_edited: z_D is the
-    pin moved by the attribute sliders.
+    pin moved by the attribute sliders. name: what a hovered place is, where it is not just under the mouse.
     """
 
     z_D: Floats
@@ -37,6 +37,7 @@ class DecodedPlace:
     asked_at: float | None
     is_exact: bool = True
     is_edited: bool = False
+    name: str = ""
 
 
 class PlaceLookedAt(QObject):
@@ -64,6 +65,8 @@ class PlaceLookedAt(QObject):
         self._hover_D: Floats | None = None
         self._is_hovering = False
         self._is_hover_exact = True
+        self._hover_name = ""
+        self._pointed_at: tuple[Floats | None, bool] = (None, True)  # by the mouse, before a place with a name
         self._num_dimensions = 0
         self.latency_ms = 0.0
         """From the last mouse or key event on the map to its picture painted, in milliseconds."""
@@ -79,19 +82,33 @@ class PlaceLookedAt(QObject):
         else:
             self._watchers.discard(watcher)
 
-    def hover(self, z_D: Floats, asked_at: float | None = None, *, is_exact: bool = True) -> None:
-        """The mouse is over this place; `is_exact` is False where the view can only guess its latent point."""
-        self._hover_D, self._is_hovering, self._is_hover_exact = z_D, True, is_exact
+    def hover(self, z_D: Floats, asked_at: float | None = None, *, is_exact: bool = True, name: str = "") -> None:
+        """The mouse is over this place; `is_exact` is False where the view can only guess its latent point.
+
+        A place with a `name`, such as a frame of a path, is shown as if it were under the mouse.
+        """
+        if name and not self._hover_name:
+            self._pointed_at = (self._hover_D, self._is_hover_exact)
+        self._hover_D, self._is_hovering, self._is_hover_exact, self._hover_name = z_D, True, is_exact, name
         self.ask(asked_at)
 
+    def is_hovered(self, z_D: Floats) -> bool:
+        """Whether the place shown is the very array that was given to `hover`, and nothing has been shown since."""
+        return self._is_hovering and self._hover_D is z_D
+
     def leave(self) -> None:
-        """The mouse has left: back to the pin, if there is one."""
-        if self._is_hovering:
-            self._is_hovering = False
-            if self._pin_D is not None:
-                self._hover_D = None
-                self._oldest_wanted = self._number + 1
-                self.ask()
+        """The mouse has left: back to the pin, if there is one; a place with a name leaves nothing behind."""
+        if not self._is_hovering:
+            return
+        had_name = bool(self._hover_name)
+        if had_name:
+            self._hover_D, self._is_hover_exact = self._pointed_at
+        self._is_hovering, self._hover_name = False, ""
+        if self._pin_D is not None:
+            self._hover_D = None
+        if had_name or self._pin_D is not None:
+            self._oldest_wanted = self._number + 1
+            self.ask()
 
     def pin(self, z_D: Floats | None, asked_at: float | None = None) -> None:
         """The pin stands here now, or nowhere. Saying the same again asks for nothing."""
@@ -102,7 +119,7 @@ class PlaceLookedAt(QObject):
         self._pin_D = z_D
         # Where the pin was set, not where the mouse rests, is what the person asked to see.
         if z_D is not None:
-            self._is_hovering, self._hover_D = False, None
+            self._forget_hover()
         self.ask(asked_at)
 
     def edit(self, vector_D: Floats | None) -> None:
@@ -127,6 +144,7 @@ class PlaceLookedAt(QObject):
         self._number += 1
         is_exact = kind != "hover" or self._is_hover_exact
         is_edited = kind == "pinned" and self._edit_D is not None
+        name = self._hover_name if kind == "hover" else ""
 
         def work(explorer: Explorer) -> DecodedPlace:
             start = time.perf_counter()
@@ -136,7 +154,7 @@ class PlaceLookedAt(QObject):
             step = 0 if explorer.snapshot is None else explorer.snapshot.step
             return DecodedPlace(
                 z_D, kind, picture, None if log_prior is None else float(log_prior[0]), step, decode_ms, asked_at,
-                is_exact, is_edited,
+                is_exact, is_edited, name,
             )  # fmt: skip
 
         self._thread.submit("point", self._number, work)
@@ -151,8 +169,8 @@ class PlaceLookedAt(QObject):
         codes_ND = snapshot.codes_ND
         num_dimensions = 0 if codes_ND is None else int(codes_ND.shape[1])
         if num_dimensions != self._num_dimensions:
-            self._num_dimensions, self._hover_D, self._is_hovering = num_dimensions, None, False
-            self._edit_D = None
+            self._num_dimensions, self._edit_D = num_dimensions, None
+            self._forget_hover()
             self._oldest_wanted = self._number + 1
         self.ask()
 
@@ -166,6 +184,10 @@ class PlaceLookedAt(QObject):
     def _fail(self, slot: str, number: int, error: Exception) -> None:
         if slot == "point" and number in (0, self._number):
             self.failed.emit(error)
+
+    def _forget_hover(self) -> None:
+        self._hover_D, self._is_hovering, self._hover_name = None, False, ""
+        self._pointed_at = (None, True)
 
     def _current(self) -> tuple[str, Floats]:
         if self._hover_D is not None and (self._is_hovering or self._pin_D is None):

@@ -1,11 +1,11 @@
-"""A small square to draw on with a soft brush, by mouse, pen or keyboard; who listens sees the drawing grow."""
+"""A small square to draw on with a soft brush, by mouse, pen or keyboard, on a picture too; listeners see it grow."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
@@ -18,17 +18,16 @@ from PySide6.QtGui import (
     QPen,
     QTabletEvent,
 )
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QMenu, QSizePolicy, QWidget
 
 from vae_explorer.gui import theme
-from vae_explorer.gui.widgets.image_view import to_image
+from vae_explorer.gui.widgets.drawing_sheet import SIDE, Basis, Float32, Sheet, UInt8, empty_ink, stamp
+from vae_explorer.gui.widgets.image_actions import ImageActions, ShownPicture, pixels_of, to_image
 
-SIDE = 280
-"""Side of the sheet in its own pixels, whatever its size on the screen."""
+__all__ = ["SIDE", "DrawingCanvas"]
 
 _FIRST_RADIUS = 14.0
 _RADII = (4.0, 40.0)
-_SOFTNESS = 0.5  # the outer part of the brush over which it fades
 _ANNOUNCE_MS = 50
 _MOST_UNDONE = 50
 _SMALL_STEP, _LARGE_STEP = 4.0, 16.0
@@ -40,30 +39,34 @@ _OWN_KEYS = {
     Qt.Key.Key_Backspace,
 }  # fmt: skip
 
-Float32 = np.ndarray[Any, np.dtype[np.float32]]
-UInt8 = np.ndarray[Any, np.dtype[np.uint8]]
-
 
 class DrawingCanvas(QWidget):
-    """A sheet of 280 x 280 pixels, `ink` float32 from 0 (nothing) to 1 (ink).
+    """A sheet of 280 x 280 pixels, `ink` float32 from 0 (nothing) to 1 (ink); every change of it can be undone.
+
+    A picture put in covers it, until the first stroke turns it into the ink to draw on.
 
     changed(): the drawing is another; at most every 50 ms while a stroke goes on, and once at its end.
+    undo_changed(bool): whether there is a step to take back.
     """
 
     changed = Signal()
+    undo_changed = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.ink: Float32 = np.zeros((SIDE, SIDE), dtype=np.float32)
+        self.ink: Float32 = empty_ink()
+        self.basis: Basis | None = None
+        self.put_in: Any = None
         self.radius = _FIRST_RADIUS
         self.is_erasing = False
         self.is_light_on_dark = True
-        self._undone: list[Float32] = []
+        self._undone: list[tuple[Sheet, QImage | None]] = []
         self._last: tuple[float, float, float] | None = None
         self._erases_now = False
         self._crosshair: tuple[float, float] | None = None
         self._hover: QPointF | None = None
         self._backdrop: QImage | None = None
+        self._ground: tuple[UInt8, bool] | None = None
         self._image: QImage | None = None
         self._has_news = False
         self._timer = QTimer(self)
@@ -77,16 +80,19 @@ class DrawingCanvas(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Drawing canvas")
         keys = "Arrows move the cross, Space held draws, E erases or draws, [ and ] change the brush, Delete clears"
-        self.setAccessibleDescription(f"{keys}, Ctrl+Z takes back a stroke.")
-        self.setToolTip(f"Draw with the left button, erase with the right. {keys}, Ctrl+Z takes back a stroke.")
+        keys += ", Ctrl+Z takes back a stroke, a picture put in or a clearing."
+        self.setAccessibleDescription(keys)
+        self.setToolTip(f"Drag to draw, on an opened picture too; Shift+drag, or E and drag, erases. {keys}")
+        self.actions_on_picture = ImageActions(self, self._picture_at, is_draggable=False)
+        self.actions_on_picture.menu_opening.connect(self._offer)
         theme.notifier().changed.connect(self._repaint)
 
     # --- what others do
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no ink."""
-        return not self.ink.any()
+        """Whether there is neither ink nor a picture."""
+        return self.put_in is None and self.basis is None and not self.ink.any()
 
     @property
     def can_undo(self) -> bool:
@@ -94,9 +100,8 @@ class DrawingCanvas(QWidget):
         return bool(self._undone)
 
     def picture(self) -> UInt8:
-        """The drawing as it looks, uint8 (280, 280), a copy."""
-        levels = (self.ink * 255 + 0.5).astype(np.uint8)
-        return levels if self.is_light_on_dark else 255 - levels
+        """The drawing as it looks, a copy: uint8 (280, 280), or on a picture in that one's own pixels and colours."""
+        return self._levels(self.ink if self.basis is None else self.basis.reduced(self.ink))
 
     def show_light_on_dark(self, is_light_on_dark: bool) -> None:
         """Draw as the data look: light ink on a dark sheet, or the reverse."""
@@ -104,14 +109,18 @@ class DrawingCanvas(QWidget):
             self.is_light_on_dark = is_light_on_dark
             self._forget_image()
 
-    def show_backdrop(self, image: QImage | None) -> None:
-        """Show a picture in place of the drawing, until a stroke begins a new one."""
-        self._backdrop = image
-        if image is not None:
-            self.ink[:] = 0
-            self._undone.clear()
-            self._last = None
+    def put_picture(self, image: QImage, put_in: object) -> None:
+        """Show a picture in place of the drawing; `put_in` stands for it until a stroke or undoing. Can be undone."""
+        self._remember()
+        self.ink, self.basis = empty_ink(), None
+        self.put_in, self._backdrop, self._ground = put_in, image, None
+        self._last = None
         self._forget_image()
+
+    def set_ground(self, ground: UInt8, *, was_inverted: bool = False) -> None:
+        """What the picture put in becomes when it is drawn on: as the network sees it, uint8 (H, W) or (H, W, 3)."""
+        if self.put_in is not None:
+            self._ground = (ground, was_inverted)
 
     def set_radius(self, radius: float) -> None:
         """The brush's radius in pixels of the sheet."""
@@ -125,24 +134,30 @@ class DrawingCanvas(QWidget):
 
     def clear(self) -> None:
         """An empty sheet; can be undone."""
-        self._backdrop = None
         if not self.is_empty:
             self._remember()
-            self.ink[:] = 0
-        self._forget_image()
+            self._show_sheet(Sheet(empty_ink()), None)
         self._announce()
 
     def undo(self) -> None:
-        """Take back the last stroke, or the clearing of the sheet."""
+        """Take back the last stroke, the picture put in or the clearing of the sheet."""
         if self._undone and self._last is None:
-            self.ink = self._undone.pop()
-            self._forget_image()
+            self._show_sheet(*self._undone.pop())
+            self.undo_changed.emit(self.can_undo)
             self._announce()
 
     def begin_stroke(self, x: float, y: float, *, erases: bool = False, pressure: float = 1.0) -> None:
-        """Put the brush down, in pixels of the sheet; `pressure` from 0 to 1 scales it."""
-        self._backdrop = None
+        """Put the brush down, in pixels of the sheet; `pressure` from 0 to 1 scales it.
+
+        A picture that the network has not seen yet is not drawn on.
+        """
+        if self.put_in is not None and self._ground is None:
+            return
         self._remember()
+        if self._ground is not None:
+            levels: Float32 = self._ground[0].astype(np.float32) / np.float32(255)
+            basis = Basis(levels if self.is_light_on_dark else np.float32(1) - levels, self._ground[1])
+            self._show_sheet(Sheet(basis.enlarged(), basis), None)
         self._erases_now = erases
         self._last = None
         self._stamp(x, y, pressure)
@@ -158,8 +173,10 @@ class DrawingCanvas(QWidget):
         """Lift the brush."""
         if self._last is not None:
             self._last = None
-            if self._undone and np.array_equal(self._undone[-1], self.ink):
+            before = self._undone[-1][0] if self._undone else None
+            if before is not None and before.put_in is None and np.array_equal(before.ink, self.ink):
                 self._undone.pop()
+                self.undo_changed.emit(self.can_undo)
             self._announce_rest()
 
     # --- drawing
@@ -168,22 +185,40 @@ class DrawingCanvas(QWidget):
         radius = max(self.radius * min(max(pressure, 0.05), 1.0), 1.0)
         start = self._last or (x, y, radius)
         self._last = (x, y, radius)
-        reach = max(radius, start[2]) + 1
-        left, right = (int(f) for f in (max(min(x, start[0]) - reach, 0), min(max(x, start[0]) + reach + 1, SIDE)))
-        top, bottom = (int(f) for f in (max(min(y, start[1]) - reach, 0), min(max(y, start[1]) + reach + 1, SIDE)))
-        if left >= right or top >= bottom:
-            return
-        dab = _soft_line(np.arange(left, right) + 0.5, np.arange(top, bottom) + 0.5, start, self._last)
-        part = self.ink[top:bottom, left:right]
-        if self._erases_now:
-            np.minimum(part, 1 - dab, out=part)
-        else:
-            np.maximum(part, dab, out=part)
+        stamp(self.ink, start, self._last, erases=self._erases_now)
         self._forget_image()
 
+    def _levels(self, ink: Float32) -> UInt8:
+        levels = (ink * 255 + 0.5).astype(np.uint8)
+        return levels if self.is_light_on_dark else 255 - levels
+
     def _remember(self) -> None:
-        self._undone.append(self.ink.copy())
+        self._undone.append((Sheet(self.ink.copy(), self.basis, self.put_in), self._backdrop))
         del self._undone[:-_MOST_UNDONE]
+        self.undo_changed.emit(True)
+
+    def _show_sheet(self, sheet: Sheet, backdrop: QImage | None) -> None:
+        self.ink, self.basis, self.put_in = sheet.ink, sheet.basis, sheet.put_in
+        self._backdrop, self._ground = backdrop, None
+        self._forget_image()
+
+    # --- copying, saving and the menu
+
+    def _picture_at(self, _position: QPoint) -> ShownPicture:
+        pixels = self._levels(self.ink) if self._backdrop is None else pixels_of(self._backdrop)
+        return ShownPicture(pixels, {"kind": "own picture"})
+
+    @Slot(QMenu, QPoint)
+    def _offer(self, menu: QMenu, _position: QPoint) -> None:
+        self.end_stroke()
+        menu.addSeparator()
+        undo = menu.addAction("Undo stroke", self.undo)
+        undo.setShortcut(QKeySequence.StandardKey.Undo)
+        undo.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        undo.setEnabled(self.can_undo)
+        menu.addAction("Clear", self.clear).setEnabled(not self.is_empty)
+
+    # --- telling
 
     def _announce(self) -> None:
         if self._timer.isActive():
@@ -202,23 +237,24 @@ class DrawingCanvas(QWidget):
     # --- mouse, pen and keys
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """The left button draws, the right one erases."""
-        if event.button() not in {Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton}:
+        """The left button draws, with Shift it erases."""
+        if event.button() is not Qt.MouseButton.LeftButton:
             return
         self._crosshair = None
-        erases = self.is_erasing or event.button() is Qt.MouseButton.RightButton
+        erases = self.is_erasing or bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         self.begin_stroke(*self._on_sheet(event.position()), erases=erases)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Draw on, and show the brush."""
         self._hover = event.position()
-        if event.buttons() & (Qt.MouseButton.LeftButton | Qt.MouseButton.RightButton):
+        if event.buttons() & Qt.MouseButton.LeftButton:
             self.go_on(*self._on_sheet(event.position()))
         self.update()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """The stroke ends."""
-        self.end_stroke()
+        if event.button() is Qt.MouseButton.LeftButton:
+            self.end_stroke()
 
     def tabletEvent(self, event: QTabletEvent) -> None:
         """As the mouse, with the brush as wide as the pen is pressed; its other end erases."""
@@ -298,7 +334,7 @@ class DrawingCanvas(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         if self._image is None:
-            self._image = to_image(self.picture())
+            self._image = to_image(self._levels(self.ink))
         painter.drawImage(sheet, self._image)
         if self._backdrop is not None:
             size = QSize(self._backdrop.size())
@@ -359,17 +395,3 @@ class DrawingCanvas(QWidget):
     @Slot()
     def _repaint(self) -> None:
         self.update()
-
-
-def _soft_line(
-    x_W: np.ndarray, y_H: np.ndarray, start: tuple[float, float, float], end: tuple[float, float, float]
-) -> Float32:
-    """Ink (H, W) from 0 to 1 of a soft round brush moved from (x, y, radius) to (x, y, radius): dabs without gaps."""
-    (x0, y0, r0), (x1, y1, r1) = start, end
-    squared_length = (x1 - x0) ** 2 + (y1 - y0) ** 2
-    dx_HW, dy_HW = np.meshgrid(x_W - x0, y_H - y0)
-    along_HW = ((dx_HW * (x1 - x0) + dy_HW * (y1 - y0)) / max(squared_length, 1e-12)).clip(0, 1)
-    distance_HW = np.hypot(dx_HW - along_HW * (x1 - x0), dy_HW - along_HW * (y1 - y0))
-    radius_HW = r0 + (r1 - r0) * along_HW
-    depth_HW = ((radius_HW - distance_HW) / (_SOFTNESS * radius_HW)).clip(0, 1)
-    return (depth_HW * depth_HW * (3 - 2 * depth_HW)).astype(np.float32)

@@ -38,6 +38,15 @@ _CRISP_SIDE = 64  # pictures up to this side are enlarged by whole or half facto
 _SPACING, _MARGIN = 4.0, 3.0
 _SHRINKS_TO = 0.7  # rather than scrolling, frames become smaller by this much
 _LARGEST_SHARE = 0.3  # of the width, so that there are neighbours to compare
+_DIMMED = 0.4  # as the path on the map
+_LARGE_STEP = 4.0
+_ARROWS = {
+    Qt.Key.Key_Left: (-1.0, 0.0),
+    Qt.Key.Key_Right: (1.0, 0.0),
+    Qt.Key.Key_Up: (0.0, 1.0),
+    Qt.Key.Key_Down: (0.0, -1.0),
+}
+_BY_KEYS = "Alt with an arrow key bends the path at the current frame, with Shift in larger steps."
 _LINES_A_NOTCH = 0.5  # the wheel moves the row by this part of an angle in eighths of a degree
 
 
@@ -45,12 +54,14 @@ class Filmstrip(QWidget):
     """Frames of a path; one is the current one. Scrolls by the wheel where they do not fit.
 
     chosen(int): the person chose a frame by click or key. hovered(int): the mouse is over a frame, -1 when it has left
-    them. activated(): the space bar. `facts_of` says what a frame is of, for the files made of it.
+    them. activated(): the space bar. nudged(right, up, is_new): Alt with an arrow key, in steps; `is_new` where it was
+    pressed just now and not held. `facts_of` says what a frame is of, for the files made of it.
     """
 
     chosen = Signal(int)
     hovered = Signal(int)
     activated = Signal()
+    nudged = Signal(float, float, bool)
 
     def __init__(
         self, facts_of: Callable[[int], Mapping[str, str]] = lambda _frame: {}, parent: QWidget | None = None
@@ -62,6 +73,7 @@ class Filmstrip(QWidget):
         self.setMouseTracking(True)
         self.setAccessibleName("Frames of the path")
         self.note = ""
+        self.is_dimmed = False
         self.current = 0
         self._hovered = -1
         self._strip: QImage | None = None
@@ -101,6 +113,13 @@ class Filmstrip(QWidget):
         self._set_hovered(-1)
         self.setAccessibleDescription(note)
         self.update()
+
+    def set_dimmed(self, is_dimmed: bool) -> None:
+        """Paint the frames faintly: they are those of a path that is no longer the one asked for."""
+        if is_dimmed != self.is_dimmed:
+            self.is_dimmed = is_dimmed
+            self._describe()
+            self.update()
 
     def set_current(self, frame: int) -> None:
         """Mark this frame and bring it into sight."""
@@ -246,8 +265,14 @@ class Filmstrip(QWidget):
         event.accept()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Left and right, the first and the last frame, and the space bar."""
+        """Left and right, the first and the last frame, and the space bar; with Alt, arrows draw the frame along."""
         last = self.num_frames - 1
+        if event.modifiers() & Qt.KeyboardModifier.AltModifier and event.key() in _ARROWS:
+            right, up = _ARROWS[Qt.Key(event.key())]
+            factor = _LARGE_STEP if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1.0
+            if last >= 0:
+                self.nudged.emit(factor * right, factor * up, not event.isAutoRepeat())
+            return
         steps = {
             Qt.Key.Key_Left: max(self.current - 1, 0),
             Qt.Key.Key_Right: min(self.current + 1, last),
@@ -267,7 +292,7 @@ class Filmstrip(QWidget):
         if event.type() is QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             frame = self.frame_at(QPointF(event.pos()))
             if frame >= 0:
-                text = f"{self.frame_text(frame)}\n{self._length_text(frame)}"
+                text = f"{self.frame_text(frame)}\n{self._length_text(frame)}\n{_BY_KEYS}"
                 QToolTip.showText(event.globalPos(), text, self, self.frame_rect(frame).toRect())
                 return True
             QToolTip.hideText()
@@ -286,7 +311,8 @@ class Filmstrip(QWidget):
 
     def _describe(self) -> None:
         if self.num_frames:
-            self.setAccessibleDescription(self.frame_text(self.current))
+            text = f"{self.frame_text(self.current)}. {_BY_KEYS}"
+            self.setAccessibleDescription(f"Finding the path. {text}" if self.is_dimmed else text)
 
     # --- painting
 
@@ -310,6 +336,7 @@ class Filmstrip(QWidget):
             box = QRectF(self.rect()).adjusted(12, 4, -12, -4)
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.note)
             return
+        painter.setOpacity(_DIMMED if self.is_dimmed else 1.0)
         height, width = self._size
         factor = self._scale * self.devicePixelRatioF()
         is_smooth = max(self._size) > _CRISP_SIDE or factor != round(factor)

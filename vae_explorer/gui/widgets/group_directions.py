@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QWheelEvent
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from vae_explorer.errors import UserError
 from vae_explorer.gui.widgets.group_parts import ChoiceBox, NameField, RemoveButton, Section, wrapped
+from vae_explorer.gui.widgets.zero_slider import ZeroSlider
 from vae_explorer.latent.arrangement import Arrangement, Direction, as_point
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vae_explorer.latent.explorer import Explorer
 
 SLOT = "selection"
-LARGEST_AMOUNT, STEPS_PER_UNIT = 3.0, 10
+STEPS_PER_UNIT = 10
 ALL_OTHERS = "all others"
 
 
@@ -35,63 +35,6 @@ def with_amount(arrangement: Arrangement, name: str, amount: float) -> tuple[tup
 def amount_text(amount: float) -> str:
     """An amount with its sign: +1.2 ×."""
     return f"{amount:+.1f} ×".replace("-", "−") if amount else "0 ×"
-
-
-class AmountSlider(QSlider):
-    """How much of a direction, -3 to 3 in tenths; a double click or the key 0 goes back to nothing.
-
-    amount_changed(float): moved by a person. gesture_began(): a drag, a click or a fresh key press begins.
-    """
-
-    amount_changed = Signal(float)
-    gesture_began = Signal()
-
-    def __init__(self) -> None:
-        super().__init__(Qt.Orientation.Horizontal)
-        limit = round(LARGEST_AMOUNT * STEPS_PER_UNIT)
-        self.setRange(-limit, limit)
-        self.setSingleStep(1)
-        self.setPageStep(STEPS_PER_UNIT // 2)
-        self.setMinimumWidth(60)
-        self.setToolTip("How much of this direction is added, in steps of 0.1; 0 or a double click resets.")
-        self.valueChanged.connect(self._tell)
-
-    @property
-    def amount(self) -> float:
-        """In units of the direction's vector."""
-        return self.value() / STEPS_PER_UNIT
-
-    def show_amount(self, amount: float) -> None:
-        """Stand there, without telling anybody."""
-        self.blockSignals(True)
-        self.setValue(round(amount * STEPS_PER_UNIT))
-        self.blockSignals(False)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """0 resets; a key held down is one gesture."""
-        if not event.isAutoRepeat():
-            self.gesture_began.emit()
-        if event.key() == Qt.Key.Key_0:
-            self.setValue(0)
-        else:
-            super().keyPressEvent(event)
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """A gesture begins."""
-        self.gesture_began.emit()
-        super().mousePressEvent(event)
-
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Back to nothing, in the same gesture as the click before."""
-        self.setValue(0)
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """Scrolling past must not move it."""
-        event.ignore()
-
-    @Slot()
-    def _tell(self) -> None:
-        self.amount_changed.emit(self.amount)
 
 
 class DirectionRow(QWidget):
@@ -110,7 +53,9 @@ class DirectionRow(QWidget):
         self._name = ""
         self.name = NameField()
         self.name.setMinimumWidth(60)
-        self.slider = AmountSlider()
+        self.slider = ZeroSlider(STEPS_PER_UNIT)
+        self.slider.setMinimumWidth(60)
+        self.slider.setToolTip("How much of this direction is added, in steps of 0.1; 0 or a double click resets.")
         self.amount = QLabel()
         self.amount.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.amount.setFixedWidth(self.fontMetrics().horizontalAdvance("−3.0 ×") + 4)
@@ -126,7 +71,7 @@ class DirectionRow(QWidget):
         grid.addWidget(self.amount, 1, 1, 1, 2)
         grid.addWidget(self.summary, 2, 0, 1, 3)
         grid.setColumnStretch(0, 1)
-        self.slider.amount_changed.connect(self._move)
+        self.slider.moved.connect(self._move)
         self.slider.gesture_began.connect(self.gesture_began)
         self.remove.clicked.connect(self._remove)
         self.name.renamed.connect(self._rename)
@@ -136,7 +81,7 @@ class DirectionRow(QWidget):
         self._name = direction.name
         self.name.show_name(direction.name)
         self.name.setAccessibleName(f"Name of the direction {direction.name}")
-        self.slider.show_amount(amount)
+        self.slider.show_value(amount)
         self.slider.setAccessibleName(f"Amount of {direction.name}")
         self.amount.setText(amount_text(amount))
         is_ours = len(direction.vector) == num_dimensions

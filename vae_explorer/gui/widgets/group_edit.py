@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QTimer, Slot
+from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy
 
 from vae_explorer.errors import UserError
-from vae_explorer.gui.widgets.group_parts import PictureRow, Section, wrapped
+from vae_explorer.gui.widgets.group_parts import PictureRow, Section, plain_tip, wrapped
 from vae_explorer.latent.arrangement import Arrangement, Direction, Pin, as_point, edit_vector, edited_point
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class EditSection(Section):
         self.hint = wrapped("Set a pin on the map by a click; the sliders then change its picture here.")
         self.pair = PictureRow(("Pin", "With the sliders"))
         self.strip_title = QLabel()
+        self.strip_title.setTextFormat(Qt.TextFormat.PlainText)
         self.strip_title.setProperty("variant", "muted")
         self.strip_title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.strip = PictureRow([f"{amount:+.0f} ×".replace("-", "−") if amount else "0 ×" for amount in STRIP_AMOUNTS])
@@ -157,7 +158,7 @@ class EditSection(Section):
         if pin is not None and chosen is not None:
             self.pair.set_caption(0, f"Pin {pin.name}")
             self.strip_title.setText(f"{chosen.name}, from −2 to 2:")
-            self.strip_title.setToolTip(f"As the sliders stand, but with −2 to 2 times {chosen.name}.")
+            self.strip_title.setToolTip(plain_tip(f"As the sliders stand, but with −2 to 2 times {chosen.name}."))
             self.move_pin.setText(f"Move pin {pin.name} there")
         else:
             self.answer = None

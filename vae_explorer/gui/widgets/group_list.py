@@ -11,7 +11,14 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from vae_explorer.gui import theme
-from vae_explorer.gui.widgets.group_parts import MOST_NAME_LETTERS, NameField, RemoveButton, Section, wrapped
+from vae_explorer.gui.widgets.group_parts import (
+    MOST_NAME_LETTERS,
+    NameField,
+    RemoveButton,
+    Section,
+    plain_tip,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
@@ -90,7 +97,7 @@ class GroupRow(QWidget):
             f"{len(group.items):,} image{'' if len(group.items) == 1 else 's'}" if is_usable else reason
         )
         self.show_button.setEnabled(is_usable)
-        self.show_button.setToolTip(f"Select the images of {group.name}" if is_usable else reason)
+        self.show_button.setToolTip(plain_tip(f"Select the images of {group.name}") if is_usable else reason)
         self.show_button.setAccessibleName(f"Show the group {group.name}")
         self.count.setEnabled(is_usable)
         self.remove.name_after(f"Delete the group {group.name}; its images stay")

@@ -5,6 +5,7 @@ GUI thread only.
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -55,6 +56,7 @@ class Section(QWidget):
         self.column.setContentsMargins(0, 0, 0, 0)
         self.column.setSpacing(6)
         header = QLabel(title)
+        header.setTextFormat(Qt.TextFormat.PlainText)
         header.setProperty("variant", "header")
         self.column.addWidget(header)
         self.note = wrapped("")
@@ -86,6 +88,7 @@ class PictureRow(QWidget):
         for column, (view, caption) in enumerate(zip(self.views, self.captions, strict=True)):
             view.setMinimumSize(_LEAST_PICTURE_SIDE, _LEAST_PICTURE_SIDE)
             view.setAccessibleName(names[column])
+            caption.setTextFormat(Qt.TextFormat.PlainText)
             caption.setProperty("variant", "muted")
             caption.setAlignment(Qt.AlignmentFlag.AlignHCenter)
             # Its text changes with every answer: it must never ask for another width.
@@ -292,7 +295,7 @@ class ClassBars(QWidget):
         """The tool tip of the bar under the mouse."""
         if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip and len(self._counts):
             label = min(max(int(event.pos().x() / max(self.width(), 1) * len(self._counts)), 0), len(self._counts) - 1)
-            QToolTip.showText(event.globalPos(), self.text_of(label), self)
+            QToolTip.showText(event.globalPos(), plain_tip(self.text_of(label)), self)
             return True
         return super().event(event)
 
@@ -309,7 +312,7 @@ class RemoveButton(QToolButton):
 
     def name_after(self, text: str) -> None:
         """What it removes, for the tool tip and for who does not see the cross."""
-        self.setToolTip(text)
+        self.setToolTip(plain_tip(text))
         self.setAccessibleName(text)
 
     @Slot()
@@ -329,6 +332,11 @@ def in_reading_order(layout: QLayout) -> Iterator[QWidget]:
         inner = item.layout() if widget is None else widget.layout()
         if inner is not None:
             yield from in_reading_order(inner)
+
+
+def plain_tip(text: str) -> str:
+    """A tool tip that says just this: a name in it may look like markup, which tool tips follow."""
+    return f"<span>{html.escape(text)}</span>" if "<" in text or "&" in text else text
 
 
 def wrapped(text: str) -> QLabel:

@@ -67,7 +67,8 @@ class ImageActions(QObject):
     """Gives a widget of pictures a menu, copying, saving and dragging out; made once for it and owned by it.
 
     `picture_at` names the picture at a place of the widget, None where there is none; `chosen_at` the place that the
-    keyboard means, the middle unless told; `whole` all pictures as one, for widgets that show many.
+    keyboard means, the middle unless told; `whole` all pictures as one, for widgets that show many. Without
+    `is_draggable` a drag is left to the widget.
     What a picture is of, beyond its own facts, and where trouble is told comes from the session of the panel around.
 
     menu_opening(QMenu, QPoint in the widget): whoever has more to offer adds it before the menu is shown.
@@ -82,12 +83,14 @@ class ImageActions(QObject):
         *,
         chosen_at: Callable[[], QPoint] | None = None,
         whole: Callable[[], ShownPicture | None] | None = None,
+        is_draggable: bool = True,
     ) -> None:
         super().__init__(widget)
         self._widget = widget
         self._picture_at = picture_at
         self._chosen_at = chosen_at
         self._whole = whole
+        self._is_draggable = is_draggable
         self._pressed_at: QPoint | None = None
         self._writing = FileWriting(self)
         self._writing.written.connect(self._tell_written)
@@ -165,8 +168,8 @@ class ImageActions(QObject):
         if kind is QEvent.Type.MouseMove:
             return self._pressed_at is not None and isinstance(event, QMouseEvent) and self._drags(event)
         if kind is QEvent.Type.MouseButtonPress and isinstance(event, QMouseEvent):
-            is_left = event.button() is Qt.MouseButton.LeftButton
-            self._pressed_at = event.position().toPoint() if is_left else None
+            is_start = self._is_draggable and event.button() is Qt.MouseButton.LeftButton
+            self._pressed_at = event.position().toPoint() if is_start else None
         elif kind is QEvent.Type.MouseButtonRelease:
             self._pressed_at = None
         elif kind is QEvent.Type.ContextMenu and isinstance(event, QContextMenuEvent):

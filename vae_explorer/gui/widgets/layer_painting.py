@@ -16,7 +16,7 @@ from vae_explorer.gui.widgets.map_painting import PlacedPicture
 if TYPE_CHECKING:
     from vae_explorer.gui.theme import Theme
     from vae_explorer.gui.widgets.map_frame import MapFrame
-    from vae_explorer.latent.drawing import LayerDrawing, Strokes, Word
+    from vae_explorer.latent.drawing import LayerDrawing, Legend, Strokes, Word
     from vae_explorer.latent.map_rect import MapRect
 
 _HEAD = 6.0
@@ -92,6 +92,7 @@ class PlacedDrawing:
     strokes: tuple[PlacedStrokes, ...]
     words: tuple[Word, ...]
     opacity: float
+    legend: Legend | None
 
     @staticmethod
     def of(drawing: LayerDrawing, opacity: float) -> PlacedDrawing:
@@ -101,18 +102,20 @@ class PlacedDrawing:
             for raster in drawing.rasters
         )
         strokes = tuple(PlacedStrokes.of(strokes) for strokes in drawing.strokes if len(strokes.xy_P2))
-        return PlacedDrawing(drawing.rect, pictures, strokes, drawing.words, opacity)
+        return PlacedDrawing(drawing.rect, pictures, strokes, drawing.words, opacity, drawing.legend)
 
-    def paint(self, painter: QPainter, frame: MapFrame, pixel_ratio: float, colours: Theme) -> None:
-        """Pictures first, then lines, then words."""
+    def paint(
+        self, painter: QPainter, frame: MapFrame, pixel_ratio: float, colours: Theme, *, is_cropped: bool = False
+    ) -> None:
+        """Pictures first, then lines, then words; words are to be read whatever the layer's opacity."""
         painter.setOpacity(self.opacity)
         for picture in self.pictures:
-            picture.paint(painter, frame, pixel_ratio)
+            picture.paint(painter, frame, pixel_ratio, is_cropped=is_cropped)
         for strokes in self.strokes:
             strokes.paint(painter, frame, colours)
+        painter.setOpacity(1.0)
         for word in self.words:
             paint_word(painter, frame, colours, word)
-        painter.setOpacity(1.0)
 
 
 def map_transform(frame: MapFrame) -> QTransform:
@@ -143,5 +146,7 @@ def paint_word(painter: QPainter, frame: MapFrame, colours: Theme, word: Word) -
     pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
     painter.setPen(pen)
     painter.drawPath(path)
-    painter.fillPath(path, role_colour(word.role, colours))
+    # A class colour that is right for an area is too dark or too pale for letters on one ground or the other.
+    role = "text" if word.role.startswith("class:") else word.role
+    painter.fillPath(path, role_colour(role, colours))
     painter.restore()

@@ -42,6 +42,7 @@ class MapCanvas(MapSurface):
     """Turns mouse and keys over the map into map points.
 
     Signals (GUI thread): gesture_began(), a press or a first key: what follows until the next is one step to undo;
+    double_clicked(), after the press of its first click;
     taken_over(), the person panned or zoomed; fit_requested(); hovered(x, y, moment) and left(); pin_placed(x, y,
     moment), the active pin; pin_added(x, y, moment); pin_moved(number, x, y, moment); pin_turned(step), another pin
     is to be the active one; pin_removed(); curve_bent(part, x, y), where `part` from 0 to 1 says where on the curve it
@@ -51,6 +52,7 @@ class MapCanvas(MapSurface):
     """
 
     gesture_began = Signal()
+    double_clicked = Signal()
     taken_over = Signal()
     fit_requested = Signal()
     hovered = Signal(float, float, float)
@@ -86,6 +88,16 @@ class MapCanvas(MapSurface):
         self._outline: list[tuple[float, float]] = []
         self._mode = "replace"
         self._space_is_down = False
+        self._mouse_at: QPointF | None = None
+        self.frame_changed.connect(self.hover_again)
+
+    def hover_again(self) -> None:
+        """What is under the resting mouse is another place now: the plane was moved, or a pin."""
+        if self._hover is None or self._mouse_at is None or self._drag is not None or self.note:
+            return
+        place = self._place_at(self._mouse_at)
+        self.hovered.emit(*place, time.perf_counter())
+        self._set_hover(place)
 
     def set_tool(self, tool: Tool) -> None:
         """What a left drag does from now on."""
@@ -152,6 +164,7 @@ class MapCanvas(MapSurface):
         elif self._drag is not None:
             self._drag(position, moment)
         elif self.plot.contains(position.toPoint()):
+            self._mouse_at = position
             place = self._place_at(position)
             # Asked for before anything is painted: the decoder starts while this surface is still drawing.
             self.hovered.emit(*place, moment)
@@ -182,6 +195,7 @@ class MapCanvas(MapSurface):
             and event.button() == Qt.MouseButton.LeftButton
             and self.plot.contains(event.position().toPoint())
         ):
+            self.double_clicked.emit()
             self.centre(*self._place_at(event.position()))
 
     def wheelEvent(self, event: QWheelEvent) -> None:
@@ -269,9 +283,9 @@ class MapCanvas(MapSurface):
         self.pin_added.emit(*self._place_for_new_pin(), time.perf_counter())
 
     def centre(self, x: float, y: float) -> None:
-        """Bring a map point into the middle."""
+        """Bring a map point into the middle; on a line, where height means nothing, across alone."""
         self.taken_over.emit()
-        self.glide_to(self.frame.centred(x, y))
+        self.glide_to(self.frame.centred(x, y if self.axis_labels[1] else self.frame.y))
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         """The focus ring is painted by hand."""

@@ -13,7 +13,7 @@ from vae_explorer.gui import theme
 from vae_explorer.gui.widgets.map_ink import layer_ink, role_colour
 
 if TYPE_CHECKING:
-    from vae_explorer.latent.drawing import Legend
+    from vae_explorer.latent.drawing import Gauge, Legend
 
 _SWATCH = 9.0
 _GAP = 5.0
@@ -36,14 +36,16 @@ class _Text:
 class MapLegend(QWidget):
     """A title with the unit, a ramp where there is one, and swatches flowing over as many lines as they need."""
 
-    def __init__(self, parent: QWidget | None = None, *, has_title: bool = False) -> None:
+    def __init__(self, parent: QWidget | None = None, *, has_title: bool = False, least_lines: int = 0) -> None:
         super().__init__(parent)
         self.setAccessibleName("Legend")
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._legend: Legend | None = None
         self._has_title = has_title
+        self._least_lines = least_lines
         self._texts: list[_Text] = []
         self._ramp = QRectF()
+        self._gauge = QRectF()
         theme.notifier().changed.connect(self._repaint)
 
     def show_legend(self, legend: Legend | None) -> None:
@@ -76,6 +78,8 @@ class MapLegend(QWidget):
             ink = layer_ink(colours)
             ramp = ink.ramp_256 if legend.ramp == "sequential" else ink.diverging_256
             painter.drawImage(self._ramp, QImage(ramp.tobytes(), 256, 1, 1024, QImage.Format.Format_RGB32))
+        if legend.gauge is not None:
+            self._paint_gauge(painter, legend.gauge)
         for text in self._texts:
             if text.role:
                 painter.setPen(Qt.PenStyle.NoPen)
@@ -103,7 +107,7 @@ class MapLegend(QWidget):
         self._texts = []
         legend = self._legend
         if legend is None:
-            self.setFixedHeight(0)
+            self.setFixedHeight(self._least_lines * (self._metrics().height() + 2))
             return
         width, line, top = max(self.width(), 40), self._metrics().height() + 2, 0.0
         if legend.title and (self._has_title or legend.ramp):
@@ -123,7 +127,9 @@ class MapLegend(QWidget):
                 left, top = 0.0, bottom
         if left > 0:
             top += line
-        self.setFixedHeight(round(top + 1))
+        if legend.gauge is not None:
+            top = self._add_gauge(legend.gauge, top + 2, width)
+        self.setFixedHeight(max(round(top + 1), self._least_lines * line))
 
     def _add_ticks(self, legend: Legend, top: float, width: float, line: int) -> float:
         """Each tick under its place on the ramp; one that finds no room goes a line down."""
@@ -135,6 +141,35 @@ class MapLegend(QWidget):
             ends[row : row + 1] = [left + wide + 4]
             self._texts.append(_Text(QRectF(left, top + row * line, min(wide, width), line), text))
         return top + max(len(ends), 1) * line
+
+    def _add_gauge(self, gauge: Gauge, top: float, width: float) -> float:
+        """A bar of the parts to scale, the mark as a line through it, and a swatch with the value of each."""
+        self._gauge = QRectF(0, top + 2, min(_RAMP_WIDTH, width - 2.0), _RAMP_HEIGHT)
+        top = self._gauge.bottom() + 4
+        for role, value, name in gauge.parts:
+            text = f"{name} {value:.2f} {gauge.unit}"
+            top = self._add(_Text(QRectF(_SWATCH + _GAP, top, width - _SWATCH - _GAP, 0), text, role=role))
+        if gauge.mark is not None:
+            text = f"line: {gauge.mark[1]} = {gauge.mark[0]:.2f} {gauge.unit}"
+            top = self._add(_Text(QRectF(_SWATCH + _GAP, top, width - _SWATCH - _GAP, 0), text, role="text"))
+        return top
+
+    def _paint_gauge(self, painter: QPainter, gauge: Gauge) -> None:
+        colours, box = theme.current(), self._gauge
+        total = sum(max(value, 0.0) for _, value, _ in gauge.parts)
+        largest = max(total, gauge.mark[0] if gauge.mark is not None else 0.0)
+        if not largest > 0.0:
+            return
+        unit = box.width() / (1.04 * largest)
+        left = box.left()
+        painter.setPen(Qt.PenStyle.NoPen)
+        for role, value, _ in gauge.parts:
+            painter.setBrush(role_colour(role, colours))
+            painter.drawRect(QRectF(left, box.top(), max(value, 0.0) * unit, box.height()))
+            left += max(value, 0.0) * unit
+        if gauge.mark is not None:
+            painter.setBrush(QColor(colours.text))
+            painter.drawRect(QRectF(box.left() + gauge.mark[0] * unit - 1, box.top() - 3, 2, box.height() + 6))
 
     def _add(self, text: _Text) -> float:
         """Put a text where it belongs, as high as it needs; its bottom."""
@@ -157,4 +192,6 @@ def _in_words(legend: Legend) -> str:
     if legend.ticks:
         parts.append("from " + " over ".join(text for _, text in sorted(legend.ticks)))
     parts.extend(name for _, name in legend.entries)
+    if legend.gauge is not None:
+        parts.extend(f"{name} {value:.2f} {legend.gauge.unit}" for _, value, name in legend.gauge.parts)
     return ", ".join(parts)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Place = tuple[float, float]
 _NO_BRUSH = Qt.BrushStyle.NoBrush
 _RING = 8.0
+_OLD_OPACITY, _OLD_SIZE, _DASH = 0.4, 0.7, 5.0  # of a path whose ends have moved since it was found
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class PinMark:
 class MapOverlay:
     """All of it, in map points.
 
-    `gesture` is the outline of a lasso or rectangle in progress, `item` the hovered code.
+    `gesture` is the outline of a lasso or rectangle in progress, `item` the hovered code. `is_curve_old`: the path is
+    that of other ends or bends, and the one asked for is still being found.
     """
 
     pins: tuple[PinMark, ...] = ()
@@ -41,6 +43,7 @@ class MapOverlay:
     current_stop: int = -1
     gesture: tuple[Place, ...] = ()
     item: Place | None = None
+    is_curve_old: bool = False
 
 
 def paint_overlay(painter: QPainter, frame: MapFrame, colours: Theme, overlay: MapOverlay, is_line: bool) -> None:
@@ -68,16 +71,27 @@ def paint_overlay(painter: QPainter, frame: MapFrame, colours: Theme, overlay: M
 
 
 def _paint_path(painter: QPainter, frame: MapFrame, colours: Theme, overlay: MapOverlay) -> None:
+    is_old = overlay.is_curve_old
     line = QPolygonF([QPointF(*frame.to_screen(*place)) for place in overlay.curve])
-    for colour, width in ((QColor(colours.panel), 4.5), (QColor(colours.accent), 2.0)):
-        painter.setPen(QPen(colour, width))
+    style = Qt.PenStyle.DashLine if is_old else Qt.PenStyle.SolidLine
+    painter.save()
+    painter.setOpacity(_OLD_OPACITY * painter.opacity() if is_old else painter.opacity())
+    for colour, width in ((colours.panel, 3.0 if is_old else 4.5), (colours.accent, 1.5 if is_old else 2.0)):
+        pen = QPen(QColor(colour), width, style)
+        if is_old:
+            # Dashes are measured in widths of the pen: the ground's dashes lie under the line's.
+            pen.setDashPattern([_DASH / width, _DASH / width])
+            pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+        painter.setPen(pen)
         painter.drawPolyline(line)
     for number, stop in enumerate(overlay.stops):
         at = QPointF(*frame.to_screen(*stop))
         is_current = number == overlay.current_stop
+        radius = (6.0 if is_current else 3.0) * (_OLD_SIZE if is_old else 1.0)
         painter.setPen(QPen(QColor(colours.panel), 1.0))
         painter.setBrush(QColor(colours.text if is_current else colours.accent))
-        painter.drawEllipse(at, 6.0 if is_current else 3.0, 6.0 if is_current else 3.0)
+        painter.drawEllipse(at, radius, radius)
+    painter.restore()
     painter.setBrush(_NO_BRUSH)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QPointF, QRectF, QSizeF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter
 
 from vae_explorer.gui.widgets.map_frame import MapFrame, number_text, ticks
@@ -38,12 +38,16 @@ class PlacedPicture:
         kind = QImage.Format.Format_RGB32 if is_opaque else QImage.Format.Format_ARGB32_Premultiplied
         return PlacedPicture(rect, QImage(pixels.data, width, height, 4 * width, kind), pixels, is_smooth)
 
-    def paint(self, painter: QPainter, frame: MapFrame, pixel_ratio: float) -> None:
-        """Lay it down where it belongs: pixel on pixel at its own scale, else stretched for the moment."""
+    def paint(self, painter: QPainter, frame: MapFrame, pixel_ratio: float, *, is_cropped: bool = False) -> None:
+        """Lay it down where it belongs: pixel on pixel at its own scale, else stretched for the moment.
+
+        `is_cropped` puts no more of it into the plot than the plot shows, for devices that do not clip.
+        """
         left, top = frame.to_screen(self.rect.left, self.rect.top)
         width, height = self.rect.width * frame.scale, self.rect.height * frame.scale
         if (
-            abs(width * pixel_ratio - self.image.width()) < 1.0
+            not is_cropped
+            and abs(width * pixel_ratio - self.image.width()) < 1.0
             and abs(height * pixel_ratio - self.image.height()) < 1.0
         ):
             self.image.setDevicePixelRatio(pixel_ratio)
@@ -61,6 +65,13 @@ class PlacedPicture:
             (seen_left - left) * across, (seen_top - top) * down,
             (seen_right - seen_left) * across, (seen_bottom - seen_top) * down,
         )  # fmt: skip
+        if is_cropped:
+            # An SVG takes an image whole, whatever part of it is asked for.
+            part = source.toAlignedRect().intersected(self.image.rect())
+            corner = QPointF(left + part.left() / across, top + part.top() / down)
+            target = QRectF(corner, QSizeF(part.width() / across, part.height() / down))
+            painter.drawImage(target, self.image.copy(part))
+            return
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.is_smooth)
         painter.drawImage(QRectF(QPointF(seen_left, seen_top), QPointF(seen_right, seen_bottom)), self.image, source)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
@@ -88,7 +99,7 @@ def paint_axes(painter: QPainter, frame: MapFrame, theme: Theme, labels: tuple[s
     painter.drawText(QPointF(frame.width - name_width + 4, frame.height + 6 + metrics.ascent()), labels[0])
     if not labels[1]:
         return
-    painter.drawText(QPointF(-6 - metrics.horizontalAdvance(labels[1]), metrics.ascent()), labels[1])
+    _paint_upper_name(painter, theme, labels[1])
     values, decimals = ticks(rect.bottom, rect.top, frame.scale)
     for value in values:
         _, y = frame.to_screen(0.0, value)
@@ -98,6 +109,19 @@ def paint_axes(painter: QPainter, frame: MapFrame, theme: Theme, labels: tuple[s
         if metrics.height() * 1.6 < y < frame.height - metrics.ascent() / 2:
             painter.setPen(QColor(theme.muted))
             painter.drawText(QPointF(-8 - metrics.horizontalAdvance(text), y + metrics.ascent() / 2 - 1.5), text)
+
+
+def _paint_upper_name(painter: QPainter, theme: Theme, name: str) -> None:
+    """The name of the y axis: left of the plot where it fits there, else on a ground of its own into the plot."""
+    metrics = QFontMetricsF(painter.font())
+    width = metrics.horizontalAdvance(name)
+    if width <= LEFT_GUTTER - 10:
+        painter.drawText(QPointF(-6 - width, metrics.ascent()), name)
+        return
+    ground = QColor(theme.panel)
+    ground.setAlpha(225)
+    painter.fillRect(QRectF(0, 0, width + 12, metrics.height() + 2), ground)
+    painter.drawText(QPointF(6, metrics.ascent() + 1), name)
 
 
 def paint_place_on_axes(

@@ -20,12 +20,13 @@ from vae_explorer.gui.widgets.layer_painting import PlacedDrawing
 from vae_explorer.gui.widgets.map_frame import MapFrame
 from vae_explorer.gui.widgets.map_overlay import MapOverlay, paint_overlay
 from vae_explorer.gui.widgets.map_painting import BOTTOM_GUTTER, LEFT_GUTTER, PlacedPicture
+from vae_explorer.gui.widgets.map_ramps import paint_ramps
 from vae_explorer.latent.lattice import CellRange
 from vae_explorer.latent.layers import LAYERS
 from vae_explorer.latent.map_rect import MapRect
 
 if TYPE_CHECKING:
-    from vae_explorer.latent.drawing import LayerDrawing
+    from vae_explorer.latent.drawing import LayerDrawing, Legend
 
 _MARGIN = 8
 _GLIDE_MS = 260
@@ -161,8 +162,11 @@ class MapSurface(QWidget):
         painter.end()
         self.painted_ms = (time.perf_counter() - start) * 1e3
 
-    def paint_picture(self, painter: QPainter, pixel_ratio: float) -> None:
-        """Everything but the ground, on any paint device with so many pixels a logical one."""
+    def paint_picture(self, painter: QPainter, pixel_ratio: float, *, is_cropped: bool = False) -> None:
+        """Everything but the ground, on any paint device with so many pixels a logical one.
+
+        `is_cropped`: for devices that do not clip.
+        """
         colours = theme.current()
         plot = self.plot
         painter.save()
@@ -172,14 +176,14 @@ class MapSurface(QWidget):
             box = QRectF(0, 0, plot.width(), plot.height()).adjusted(24, 24, -24, -24)
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.note)
         else:
-            self._paint_map(painter, colours, pixel_ratio)
+            self._paint_map(painter, colours, pixel_ratio, is_cropped)
         if self.hasFocus():
             painter.setPen(QPen(QColor(colours.accent), 1.0))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(QRect(-1, -1, plot.width() + 1, plot.height() + 1))
         painter.restore()
 
-    def _paint_map(self, painter: QPainter, colours: theme.Theme, ratio: float) -> None:
+    def _paint_map(self, painter: QPainter, colours: theme.Theme, ratio: float, is_cropped: bool) -> None:
         frame = self.frame
         is_line = not self.axis_labels[1]
         small = painter.font()
@@ -188,19 +192,25 @@ class MapSurface(QWidget):
         painter.save()
         painter.setClipRect(QRectF(0, 0, frame.width, frame.height), Qt.ClipOperation.IntersectClip)
         if self._below is not None and not self._manifold_covers():
-            self._below.paint(painter, frame, ratio)
+            self._below.paint(painter, frame, ratio, is_cropped=is_cropped)
         if self._manifold is not None:
-            self._manifold.paint(painter, frame, ratio)
+            self._manifold.paint(painter, frame, ratio, is_cropped=is_cropped)
         for name in LAYERS.names():
             if name in self._drawings:
-                self._drawings[name].paint(painter, frame, ratio, colours)
+                self._drawings[name].paint(painter, frame, ratio, colours, is_cropped=is_cropped)
         if self._hover is not None and (cell := self._cell_at(self._hover)) is not None:
             map_painting.paint_cell(painter, frame, colours, cell)
         paint_overlay(painter, frame, colours, self.overlay, is_line)
+        paint_ramps(painter, frame, colours, self._ramps())
         painter.restore()
         map_painting.paint_axes(painter, frame, colours, self.axis_labels)
         if self._hover is not None:
             map_painting.paint_place_on_axes(painter, frame, colours, self._hover, not is_line)
+
+    def _ramps(self) -> list[Legend]:
+        """What colours mean that are no class colours, of the layers on the map now."""
+        placed = (self._drawings[name] for name in LAYERS.names() if name in self._drawings)
+        return [one.legend for one in placed if one.legend is not None and one.legend.ramp and one.pictures]
 
     def _manifold_covers(self) -> bool:
         manifold = self._manifold

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,14 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from vae_explorer.gui import theme
-from vae_explorer.gui.neighbour_words import DISTANCE_MEANING, QUESTION, CellKind, StripCell, ratio_text
+from vae_explorer.gui.neighbour_words import (
+    DISTANCE_MEANING,
+    QUESTION,
+    CellKind,
+    StripCell,
+    ratio_text,
+    short_text,
+)
 from vae_explorer.gui.widgets.image_actions import ImageActions, ShownPicture, to_image
 from vae_explorer.gui.widgets.image_view import CRISP_SIDE
 from vae_explorer.gui.widgets.map_frame import number_text
@@ -36,9 +44,10 @@ COLUMN_WIDTH = 62
 """Of the strip when it stands upright, in logical pixels."""
 
 _REST = "Rest on a place, or pin it, to see the images nearest to its picture."
-_GAP, _LEAST_GROUP_GAP, _MOST_GROUP_GAP = 4, 8, 36
+_GAP, _LEAST_GROUP_GAP, _MOST_GROUP_GAP = 4, 22, 36
 _BETWEEN = 3
 _PALE = 0.35
+_NAME_ROOM = 8  # by which the last name is wider than its picture
 
 _TRAINING: tuple[CellKind, ...] = ("training", "training", "training", "training")
 
@@ -47,9 +56,11 @@ class NeighbourStrip(QWidget):
     """Lying, it is as high as `lying_height` says; standing, `COLUMN_WIDTH` wide, with as many pictures as fit.
 
     picture_clicked(int): a click, Enter or the space bar on the picture of this item.
+    words_changed(): `short`, `details` or `is_pale` is another.
     """
 
     picture_clicked = Signal(int)
+    words_changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -59,8 +70,7 @@ class NeighbourStrip(QWidget):
         self.is_standing = False
         self.is_pale = False
         self.side = SIDE
-        self.words, self.ratio = "", ""
-        self._details = ""
+        self.words, self.short, self.details = "", "", ""
         self._original: StripCell | None = None
         self._nearest: tuple[StripCell, ...] = ()
         self._chosen = 0
@@ -84,8 +94,8 @@ class NeighbourStrip(QWidget):
     def show_nearest(self, cells: tuple[StripCell, ...], novelty: Novelty) -> None:
         """Show an answer."""
         self._nearest, self.is_pale = cells, False
-        self.ratio = "" if novelty.ratio is None else f"ratio {novelty.ratio:.2f}"
-        self._set_words(ratio_text(novelty), f"{novelty.verdict}\n{novelty.note}".strip())
+        words = ratio_text(novelty)
+        self._set_words(words, short_text(novelty), f"{words}.\n{novelty.verdict}\n{novelty.note}".strip())
 
     def show_original(self, cell: StripCell | None) -> None:
         """Show the image whose code is under the mouse, or none."""
@@ -95,8 +105,8 @@ class NeighbourStrip(QWidget):
 
     def say(self, sentence: str) -> None:
         """A sentence in place of the nearest images."""
-        self._nearest, self.ratio, self.is_pale = (), "", False
-        self._set_words(sentence, sentence)
+        self._nearest, self.is_pale = (), False
+        self._set_words(sentence, sentence, sentence)
 
     def rest(self) -> None:
         """Nothing was compared yet."""
@@ -107,13 +117,15 @@ class NeighbourStrip(QWidget):
         if self._nearest and not self.is_pale:
             self.is_pale = True
             self.update()
+            self.words_changed.emit()
 
-    def _set_words(self, words: str, details: str) -> None:
-        self.words = words
-        self._details = f"{QUESTION}\n{details}\n{DISTANCE_MEANING}" if self._nearest else f"{QUESTION}\n{details}"
+    def _set_words(self, words: str, short: str, details: str) -> None:
+        self.words, self.short = words, short
+        self.details = f"{QUESTION}\n{details}\n{DISTANCE_MEANING}" if self._nearest else f"{QUESTION}\n{details}"
         self.setAccessibleDescription(words)
         self._chosen = min(self._chosen, max(len(self.placed()) - 1, 0))
         self.update()
+        self.words_changed.emit()
 
     # --- where it stands
 
@@ -123,14 +135,14 @@ class NeighbourStrip(QWidget):
         self.update()
 
     def lying_height(self, side: int) -> int:
-        """Names, pictures, distances and two lines of words."""
+        """Names, pictures and distances."""
         line = QFontMetricsF(self._small()).height()
-        return round(4 * line + side + 8)
+        return round(2 * line + side + 4)
 
     def standing_height(self, side: int) -> int:
         """What it needs at least when it stands: a row of training images, and the held-out one."""
         line = math.ceil(QFontMetricsF(self._small()).height())
-        return 3 * line + 2 * side + 2 * _BETWEEN
+        return 4 * line + 2 * side + 2 * _BETWEEN
 
     def placed(self) -> list[tuple[StripCell, QRectF]]:
         """The pictures in sight, and where."""
@@ -152,15 +164,16 @@ class NeighbourStrip(QWidget):
 
     def _lying_places(self) -> list[tuple[CellKind, QRectF]]:
         side = self.side
-        room = (self.width() - 2 - (len(_TRAINING) + 2) * side - (len(_TRAINING) - 1) * _GAP) / 2
+        room = (self.width() - 2 - _NAME_ROOM - (len(_TRAINING) + 2) * side - (len(_TRAINING) - 1) * _GAP) / 2
         gap = round(min(max(room, _LEAST_GROUP_GAP), _MOST_GROUP_GAP))
         top = round(QFontMetricsF(self._small()).height()) + 1
-        kinds: tuple[CellKind, ...] = ("original", *_TRAINING, "held out")
+        # The original, which is there only under the mouse, leaves no hole at the beginning.
+        kinds: tuple[CellKind, ...] = (*_TRAINING, "held out", "original")
         places: list[tuple[CellKind, QRectF]] = []
         left = 1.0
         for number, kind in enumerate(kinds):
             places.append((kind, QRectF(left, top, side, side)))
-            left += side + (gap if number in {0, len(_TRAINING)} else _GAP)
+            left += side + (_GAP if number < len(_TRAINING) - 1 else gap)
         return places
 
     def _standing_places(self) -> list[tuple[CellKind, QRectF]]:
@@ -173,7 +186,8 @@ class NeighbourStrip(QWidget):
             places.append(("training", QRectF(1 + across * (side + _GAP), 1 + line + down * row, side, side)))
         top = 1 + line + num_rows * row + _BETWEEN + line
         below = top + row + _BETWEEN + line
-        # The original has a row of its own under the ratio where there is room, else it is beside the held-out one.
+        # The original has a row of its own where there is room; else it is beside the held-out one, its name below the
+        # number of that one.
         corner = (1, below) if below + side + 1 <= self.height() else (1 + side + _GAP, top)
         return [*places, ("held out", QRectF(1, top, side, side)), ("original", QRectF(*corner, side, side))]
 
@@ -227,7 +241,9 @@ class NeighbourStrip(QWidget):
         """Tells of the picture under the mouse, elsewhere of the whole, in a tool tip."""
         if event.type() is QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             cell = self.cell_at(event.pos())
-            QToolTip.showText(event.globalPos(), self._details if cell is None else cell.tip, self)
+            tip = self.details if cell is None else cell.tip
+            # As an element, whatever a data set calls its items stays plain words.
+            QToolTip.showText(event.globalPos(), f"<p style='white-space:pre-line'>{html.escape(tip)}</p>", self)
             return True
         return super().event(event)
 
@@ -238,27 +254,27 @@ class NeighbourStrip(QWidget):
         return QSize(240, self.lying_height(SIDE))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Places without a picture are empty frames, so that nothing jumps when one comes."""
+        """The pictures under their names, or a sentence where none was compared."""
         del event
         colours = theme.current()
         painter = QPainter(self)
         painter.setFont(self._small())
         places = self._standing_places() if self.is_standing else self._lying_places()
-        painter.setPen(QColor(colours.border))
-        for _, place in places:
-            painter.drawRect(place.adjusted(-1, -1, 0, 0))
         for number, (cell, place) in enumerate(self.placed()):
             painter.setOpacity(_PALE if self.is_pale and cell.kind != "original" else 1.0)
             self._paint_cell(painter, cell, place, colours)
             if self.hasFocus() and number == self._chosen:
                 painter.setPen(QPen(QColor(colours.accent), 2))
                 painter.drawRect(place.adjusted(-1, -1, 1, 1))
-        painter.setOpacity(_PALE if self.is_pale else 1.0)
         painter.setPen(QColor(colours.muted))
-        if self.is_standing:
-            self._paint_names(painter, places)
-        else:
-            self._paint_words(painter, places)
+        known = {cell.kind for cell, _ in self.placed()}
+        for kind, box, alignment in self._names(places):
+            if kind in known:
+                painter.setOpacity(_PALE if self.is_pale and kind != "original" else 1.0)
+                painter.drawText(box, alignment | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextDontClip, kind)
+        if not known and not self.is_standing:
+            wrap = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
+            painter.drawText(QRectF(self.rect()), wrap, self.words)
 
     def _paint_cell(self, painter: QPainter, cell: StripCell, place: QRectF, colours: Theme) -> None:
         image = to_image(cell.picture)
@@ -275,42 +291,30 @@ class NeighbourStrip(QWidget):
         painter.setPen(QPen(QColor(ink), 1, Qt.PenStyle.DashLine if is_dashed else Qt.PenStyle.SolidLine))
         painter.drawRect(place.adjusted(-1, -1, 0, 0))
         painter.setPen(QColor(colours.text))
-        distance = "" if cell.distance is None else number_text(cell.distance, 1)
-        line = QFontMetricsF(painter.font()).height()
-        if not (self.is_standing and cell.kind == "held out"):
+        if cell.distance is not None:
+            line = QFontMetricsF(painter.font()).height()
             box = QRectF(place.left() - _GAP, place.bottom() + 1, place.width() + 2 * _GAP, line)
-            painter.drawText(box, Qt.AlignmentFlag.AlignHCenter, distance)
+            centre = Qt.AlignmentFlag.AlignHCenter | Qt.TextFlag.TextDontClip
+            painter.drawText(box, centre, number_text(cell.distance, 1))
 
-    def _paint_names(self, painter: QPainter, places: list[tuple[CellKind, QRectF]]) -> None:
-        metrics = QFontMetricsF(painter.font())
-        training, last, original = places[0][1], places[-2][1], places[-1][1]
-        heldout = next((cell for cell in self._nearest if cell.kind == "held out"), None)
-        distance = "" if heldout is None or heldout.distance is None else number_text(heldout.distance, 1)
-        painter.drawText(QPointF(0, training.top() - metrics.descent()), "training")
-        if original.top() > last.top():
-            painter.drawText(QPointF(0, original.top() - metrics.descent()), "original")
-        if last.bottom() + 1 + metrics.height() <= self.height():
-            painter.drawText(QPointF(0, last.bottom() + 1 + metrics.ascent()), self.ratio)
-        text, font = f"held out {distance}", QFont(painter.font())
-        font.setStretch(min(100, int(100 * self.width() / metrics.horizontalAdvance(text))))
-        painter.setFont(font)
-        painter.drawText(QPointF(0, last.top() - metrics.descent()), text)
-
-    def _paint_words(self, painter: QPainter, places: list[tuple[CellKind, QRectF]]) -> None:
-        metrics = QFontMetricsF(painter.font())
+    def _names(self, places: list[tuple[CellKind, QRectF]]) -> list[tuple[CellKind, QRectF, Qt.AlignmentFlag]]:
+        """Where the name of each kind of picture stands: above the first of them, within the strip."""
+        metrics = QFontMetricsF(self._small())
         line = metrics.height()
-        first, training, last = places[0][1], places[1][1], places[-1][1]
-        painter.drawText(QPointF(0, metrics.ascent()), "original")
-        name = "nearest training images"
-        if training.left() + metrics.horizontalAdvance(f"{name}  held out") > last.right():
-            name = "nearest training"
-        painter.drawText(QPointF(training.left(), metrics.ascent()), name)
-        right = max(last.right(), last.left() + metrics.horizontalAdvance("held out"))
-        right = min(right, self.width())
-        painter.drawText(QRectF(0, 0, right, line), Qt.AlignmentFlag.AlignRight, "held out")
-        box = QRectF(0, first.bottom() + line + 3, self.width(), 2 * line + 2)
-        wrap = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
-        painter.drawText(box, wrap, self.words)
+        names: list[tuple[CellKind, QRectF, Qt.AlignmentFlag]] = []
+        kinds: tuple[CellKind, ...] = ("training", "held out", "original")
+        for kind in kinds:
+            place = next(place for known, place in places if known == kind)
+            width = metrics.horizontalAdvance(kind) + 1
+            is_beside = self.is_standing and kind == "original" and place.left() > 1
+            top = place.bottom() + 1 + line if is_beside else place.top() - line - 1
+            # Over the middle of a lone picture, the first of several begins the row.
+            left = place.left() - 1 if kind == "training" or self.is_standing else place.center().x() - width / 2
+            left = min(left, self.width() - width)
+            # Without room for its name the original is told by the colour of its ring, and in the tool tip.
+            if top + line <= self.height():
+                names.append((kind, QRectF(left, top, width, line), Qt.AlignmentFlag.AlignLeft))
+        return names
 
     def _small(self) -> QFont:
         font = QFont(self.font())

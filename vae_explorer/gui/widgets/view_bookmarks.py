@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QPoint, QSize, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QPoint, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
+    QLineEdit,
     QListWidget,
     QListWidgetItem,
     QMenu,
     QPushButton,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QVBoxLayout,
     QWidget,
 )
@@ -32,6 +35,22 @@ _MOST_LINES = 6
 _OWN_KEYS = frozenset({Qt.Key.Key_Delete, Qt.Key.Key_F2, Qt.Key.Key_Return, Qt.Key.Key_Enter})
 
 
+class _NameInPlace(QStyledItemDelegate):
+    """Lines as high as the field in which their name is typed, which fills the line."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        """Of the name or of the field, whichever is higher."""
+        field = QLineEdit()
+        field.ensurePolished()
+        return super().sizeHint(option, index).expandedTo(QSize(0, field.sizeHint().height()))
+
+    def updateEditorGeometry(
+        self, editor: QWidget, option: QStyleOptionViewItem, _index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        """The whole line."""
+        editor.setGeometry(option.rect)
+
+
 class BookmarkList(QListWidget):
     """Names to choose from. Signals carry the row: chosen(int), deleted(int)."""
 
@@ -41,6 +60,7 @@ class BookmarkList(QListWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setAccessibleName("Bookmarks")
+        self.setItemDelegate(_NameInPlace(self))
         self.setEditTriggers(QAbstractItemView.EditTrigger.EditKeyPressed)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setTextElideMode(Qt.TextElideMode.ElideRight)
@@ -111,7 +131,7 @@ class Bookmarks(QWidget):
 
     @Slot()
     def add(self) -> None:
-        """Keep where the map is now under the next free name."""
+        """Keep where the map is now under the next free name, which can be typed over at once."""
         arrangement = self.session.map.arrangement
         if arrangement.view is None:
             self.session.post("info", "There is no view to keep yet.", "Wait until the model has been prepared.")
@@ -123,6 +143,9 @@ class Bookmarks(QWidget):
         bookmark = Bookmark(name, view, arrangement.frame, arrangement.pins)
         self.session.map.arrange(f"add bookmark {name}", bookmarks=(*arrangement.bookmarks, bookmark))
         self.list.setCurrentRow(self.list.count() - 1)
+        if self.list.isVisible():
+            self.list.setFocus()
+            self._rename()
 
     @Slot(int)
     def go_to(self, row: int) -> None:

@@ -1,28 +1,20 @@
-"""What the sections of the view panel are made of: a heading that folds, a pair of choices, a slider with a zero."""
+"""What the sections of the view panel are made of: a heading that folds, a pair of choices."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QWheelEvent
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import (
     QGridLayout,
     QLabel,
     QSizePolicy,
-    QSlider,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from vae_explorer.gui import theme
 from vae_explorer.gui.widgets.choice_field import ChoiceField
-
-SLIDER_REACH = 3.0
-"""Sliders go from minus this to this, in units of the prior's standard deviation."""
-
-_STEPS_A_UNIT = 100
 
 
 def wrapped_label(variant: str = "") -> QLabel:
@@ -106,79 +98,3 @@ class PairField(QWidget):
             other = before[moved]
             return (first, other) if moved == 0 else (other, second)
         return first, second
-
-
-class ZeroSlider(QSlider):
-    """A slider from -3 to 3 that goes back to 0 by a double click or the Delete key.
-
-    moved(float): a person moved it. A value beyond its ends leaves the knob at the end and is not changed by that.
-    """
-
-    moved = Signal(float)
-
-    def __init__(self) -> None:
-        super().__init__(Qt.Orientation.Horizontal)
-        self.setRange(round(-SLIDER_REACH * _STEPS_A_UNIT), round(SLIDER_REACH * _STEPS_A_UNIT))
-        self.setSingleStep(_STEPS_A_UNIT // 20)
-        self.setPageStep(_STEPS_A_UNIT // 2)
-        self.setMinimumWidth(48)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.valueChanged.connect(self._tell)
-        theme.notifier().changed.connect(self._recolour)
-        self._recolour(theme.current())
-
-    def show_value(self, value: float) -> None:
-        """Show a value without telling anybody."""
-        was = self.blockSignals(True)
-        self.setValue(round(value * _STEPS_A_UNIT))
-        self.blockSignals(was)
-        self.update()
-
-    @Slot(object)
-    def _recolour(self, colours: theme.Theme) -> None:
-        # Nothing is filled from the left: the middle is zero.
-        self.setStyleSheet(f"QSlider::sub-page:horizontal {{ background: {colours.pressed}; }}")
-
-    @Slot(int)
-    def _tell(self, steps: int) -> None:
-        self.moved.emit(steps / _STEPS_A_UNIT)
-
-    def _reset(self) -> None:
-        # Also where the knob stands at 0 already: the value behind it may be a rounding away.
-        self.show_value(0.0)
-        self.moved.emit(0.0)
-
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Back to 0."""
-        del event
-        self.setSliderDown(False)
-        self._reset()
-
-    def event(self, event: QEvent) -> bool:
-        """Delete is this slider's before it is a shortcut of the window."""
-        if event.type() is QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _is_delete(event):
-            event.accept()
-            return True
-        return super().event(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Delete goes back to 0; arrows go by a twentieth, page keys by a half."""
-        if _is_delete(event):
-            self._reset()
-        else:
-            super().keyPressEvent(event)
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """Only the slider in use turns with the wheel; others let the panel scroll."""
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
-
-    def minimumSizeHint(self) -> QSize:
-        """Narrow panels keep their numbers."""
-        return QSize(48, super().minimumSizeHint().height())
-
-
-def _is_delete(event: QKeyEvent) -> bool:
-    return event.key() in {Qt.Key.Key_Delete, Qt.Key.Key_Backspace}

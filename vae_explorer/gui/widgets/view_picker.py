@@ -14,6 +14,7 @@ from vae_explorer.gui.widgets.choice_field import ChoiceField
 from vae_explorer.gui.widgets.view_anchor import OF_DIMENSIONS, AnchorField
 from vae_explorer.gui.widgets.view_fields import PairField, wrapped_label
 from vae_explorer.gui.widgets.view_tour import TourControls
+from vae_explorer.latent.arrangement import as_point
 from vae_explorer.latent.view_catalogue import VIEWS, ViewChoice, views_for
 from vae_explorer.latent.views import PlaneView, dimension_name
 
@@ -124,11 +125,12 @@ class ViewPicker(QWidget):
             return False
         choice = replace(before, name=name, locked=None, anchor=self._anchor_kept(before))
         if name in _OF_POINTS:
-            if len(self._three_pins()) < 3:
+            points = self._three_pins()
+            if len(points) < 3 and name == "three-points":
                 self._wanted = name
                 self.refresh()
                 return False
-            choice = replace(choice, points=self._three_pins())
+            choice = replace(choice, points=points if len(points) == 3 else self._foremost_axes())
         if name == "directions":
             known = self.session.map.arrangement.directions
             if len(known) < 2:
@@ -221,6 +223,14 @@ class ViewPicker(QWidget):
     def _three_pins(self) -> tuple[Point, ...]:
         return tuple(pin.z for pin in self.session.map.arrangement.pins[:3])
 
+    def _foremost_axes(self) -> tuple[Point, ...]:
+        """The axes of the three dimensions with the largest KL; none before the KL is known."""
+        kl_D = self.session.kl_D
+        if kl_D is None or len(kl_D) != self.session.map.num_dimensions or not np.isfinite(kl_D).all():
+            return ()
+        foremost = np.argsort(-np.asarray(kl_D), kind="stable")[:3]
+        return tuple(as_point(axis_D) for axis_D in np.eye(len(kl_D))[foremost])
+
     def _offered_directions(self) -> list[tuple[str, Point]]:
         """Made directions, and those of the plane shown, which may come from a tour."""
         arrangement = self.session.map.arrangement
@@ -297,6 +307,10 @@ class ViewPicker(QWidget):
         if is_of_points and len(pins) < 3 and self._wanted:
             are_set = {0: "none is set", 1: "one is set"}.get(len(pins), "two are set")
             text = f"This view needs three pins, and {are_set}. Set them on the map; until then it stays as it is."
+        elif name == "sphere" and not _is_around_pins(choice):
+            text = "It is around three latent axes. Set three pins on the map to have it around them."
+            if len(pins) == 3:
+                text = "It is around three latent axes; take the pins to have it around them."
         elif is_of_points and self._wanted:
             text = "Three pins are set: take them to show this view."
         elif name == "directions" and self._wanted:
@@ -342,6 +356,10 @@ class ViewPicker(QWidget):
     def _kl_came(self) -> None:
         if self._is_active and not self._kl_timer.isActive():
             self._kl_timer.start()
+
+
+def _is_around_pins(choice: ViewChoice) -> bool:
+    return any(np.count_nonzero(point) != 1 for point in choice.points)
 
 
 def _along(choice: ViewChoice, pair: list[tuple[str, Point]]) -> ViewChoice:

@@ -13,8 +13,9 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QVB
 from vae_explorer.errors import UserError
 from vae_explorer.gui.widgets.map_frame import number_text
 from vae_explorer.gui.widgets.view_anchor import OF_DIMENSIONS
-from vae_explorer.gui.widgets.view_fields import ZeroSlider, wrapped_label
+from vae_explorer.gui.widgets.view_fields import wrapped_label
 from vae_explorer.gui.widgets.view_previews import PreviewStrip, points_along, shown_pictures
+from vae_explorer.gui.widgets.zero_slider import ZeroSlider
 from vae_explorer.latent.arrangement import Pin, as_point
 from vae_explorer.latent.view_catalogue import VIEWS
 from vae_explorer.latent.views import dimension_name

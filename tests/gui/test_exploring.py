@@ -240,6 +240,30 @@ def test_work_in_steps_sees_one_snapshot_to_its_end(
     assert looker.adopted == [1, 2]
 
 
+def test_what_takes_long_waits_for_newer_weights_and_what_is_quick_does_not(
+    thread: ExplorerThread, listener: Listener, qtbot: QtBot
+) -> None:
+    """Work begun again and again with the old weights would keep the thread from ever taking the new ones."""
+    thread.adopt(Look(1))
+    first_step, go = threading.Event(), threading.Event()
+
+    def survey(explorer: Looker) -> Iterator[object]:
+        first_step.set()
+        go.wait(5)
+        for _ in range(3):
+            yield None
+        yield explorer.stamp
+
+    thread.submit("stretch", 1, survey)  # type: ignore[arg-type]
+    assert first_step.wait(5)
+    thread.adopt(Look(2))
+    thread.submit("manifold", 1, lambda explorer: explorer.stamp)
+    thread.submit("point", 1, lambda explorer: explorer.stamp)
+    go.set()
+    qtbot.waitUntil(lambda: len(listener.answers) == 3, timeout=WAIT_MS)
+    assert listener.answers == [("point", 1, 1, 1), ("stretch", 1, 1, 1), ("manifold", 1, 2, 2)]
+
+
 @pytest.mark.parametrize("num_dimensions", [2, 3], ids=["of the same space", "of another"])
 def test_overtaken_work_is_never_resumed_and_holds_no_snapshot_back(
     thread: ExplorerThread, listener: Listener, looker: Looker, qtbot: QtBot, num_dimensions: int

@@ -24,7 +24,7 @@ TABS = {
 """Panels that share a place, behind the one that is seen first."""
 
 _AROUND_DOCKS = 102  # menu bar, toolbar and status bar
-_ROUND_PICTURE = 150  # what the panel of the decoded image needs in height more than in width
+_ROUND_PICTURE = 170  # what the panel of the decoded image needs in height more than in width
 
 
 def place_docks(window: QMainWindow, docks: Mapping[str, PanelDock]) -> None:
@@ -58,7 +58,7 @@ def place_docks(window: QMainWindow, docks: Mapping[str, PanelDock]) -> None:
     below = round(min(420, max(212, 0.3 * room)))
     above = room - below
     # The decoded image is what one looks at: as wide as its column, unless too little is left for the samples.
-    picture = round(min(right + _ROUND_PICTURE, 0.6 * above))
+    picture = round(min(right + _ROUND_PICTURE, 0.66 * above))
     window.resizeDocks([docks["run_config"], docks["latent_map"]], [form, rest], across)
     window.resizeDocks([docks["latent_map"], docks["decoded_image"]], [rest - right, right], across)
     window.resizeDocks([docks["bound_curves"], docks["kl_dimensions"]], [rest - right, right], across)

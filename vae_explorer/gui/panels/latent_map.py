@@ -24,6 +24,7 @@ from vae_explorer.gui.widgets.map_toolbar import MapToolbar
 from vae_explorer.latent.arrangement import Frame
 from vae_explorer.latent.layers import LAYERS
 from vae_explorer.latent.map_rect import MapRect
+from vae_explorer.latent.views import PRIOR_RECT
 from vae_explorer.models.catalogue import MODELS
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from vae_explorer.latent.views import View
     from vae_explorer.models.snapshot import Snapshot
 
-_LEAST_EXTENT = MapRect(-3.0, -3.0, 3.0, 3.0)
 _SETTLED_MS = 350
 
 
@@ -54,7 +54,7 @@ class LatentMapPanel(QWidget):
         self._map = session.map
         self._is_active = False
         self._has_fitted = False
-        self._extent = _LEAST_EXTENT
+        self._extent = PRIOR_RECT
         self._looked_at: tuple[object, ...] = ()
         self.code_style = ""
         self._shown_choice: ViewChoice | None = None
@@ -195,7 +195,7 @@ class LatentMapPanel(QWidget):
         self._show_pins()
         self._show_curve()
         if view is None or choice is None or choice != before:
-            self._has_fitted, self._extent = False, _LEAST_EXTENT
+            self._has_fitted, self._extent = False, PRIOR_RECT if view is None else view.home
             self.asking.forget()
             self._drawn_manifold = None
             self.canvas.set_manifold(None)

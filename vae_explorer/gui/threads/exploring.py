@@ -35,6 +35,8 @@ SLOTS = (
 )  # fmt: skip
 """Most urgent first. A layer's slot has the layer's name."""
 
+_AT_ONCE = frozenset(SLOTS[: SLOTS.index("manifold")])
+
 # An overtaken answer is dropped, but under a slow decoder a long drag must still show something now and then.
 _STARVED_SECONDS = 0.1
 _SHARE_WINDOW_SECONDS = 3.0
@@ -218,8 +220,14 @@ class ExplorerThread(QObject):
                 return _Turn()
             # What was asked of a latent space that is to come has no meaning in the one at hand.
             is_other_space = self._snapshot is not None and _dimensions_of(self._snapshot) != explorer.num_dimensions
-            is_too_early = has_images or is_other_space
-            ready = self._under_way if is_too_early else self._waiting.keys() | self._under_way.keys()
+            may_begin = set(self._waiting)
+            if has_images or is_other_space:
+                may_begin = set()
+            elif self._snapshot is not None:
+                # What takes long waits for the newer weights; begun with the old ones, one after another, it would
+                # keep them from ever being taken.
+                may_begin &= _AT_ONCE
+            ready = may_begin | self._under_way.keys()
             slot = next((name for name in SLOTS if name in ready), "")
             if not slot:
                 return _Turn()

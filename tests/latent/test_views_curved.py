@@ -116,7 +116,8 @@ def test_whatever_the_points_three_directions_are_made_of_them(
 def test_independent_directions_stay_as_they_are() -> None:
     points_3D = np.random.default_rng(0).normal(size=(3, 6))
     unit_3D = points_3D / np.linalg.norm(points_3D, axis=1, keepdims=True)
-    assert np.array_equal(independent_directions(points_3D), unit_3D)
+    # One by one or all at once, a norm may differ in its last bit.
+    assert np.abs(independent_directions(points_3D) - unit_3D).max() <= 4 * np.finfo(np.float64).eps
 
 
 def test_a_map_shows_each_latent_point_once() -> None:

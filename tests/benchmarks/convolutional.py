@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vae_explorer.config import setting
 from vae_explorer.models.catalogue import MODELS, ModelRecord
+from vae_explorer.models.data_space import DataSpace
 from vae_explorer.models.gaussian import DiagonalGaussian, bounded_log_variance
 from vae_explorer.models.likelihoods import Bernoulli
 from vae_explorer.models.vae import VariationalAutoencoder
@@ -26,8 +27,9 @@ class ConvolutionalConfig(VAEConfig):
 class ConvolutionalVAE(VariationalAutoencoder):
     """28 x 28 pictures through strides of two to 7 x 7 and back."""
 
-    def __init__(self, config: ConvolutionalConfig, image_shape: tuple[int, int, int]) -> None:
-        super().__init__(config, image_shape)
+    def __init__(self, config: ConvolutionalConfig, data_space: DataSpace) -> None:
+        super().__init__(config, data_space)
+        image_shape = data_space.image_shape
         channels, colours = config.channels, image_shape[0]
         bottom = (2 * channels, image_shape[1] // 4, image_shape[2] // 4)
         self.encoder = nn.Sequential(
@@ -60,6 +62,6 @@ def register_convolutional() -> None:
     record = ModelRecord(
         name="convolutional", title="Convolutional VAE", summary="For benchmarks.", reference="benchmarks",
         config_type=ConvolutionalConfig, terms=vae.terms, has_likelihood=True, has_prior=True, has_codes=True,
-        builder=lambda: lambda config, image_shape, _num_classes: ConvolutionalVAE(config, image_shape),
+        builder=lambda: ConvolutionalVAE, map_note=vae.map_note,
     )  # fmt: skip
     MODELS.add(record)

@@ -13,6 +13,7 @@ import torch
 from vae_explorer.evaluation.bounds import BLOCK_IMAGES, active_units, bound_parts, importance_weighted
 from vae_explorer.evaluation.images import ScoredImages
 from vae_explorer.evaluation.quadrature import log_marginal, negative_log_likelihood
+from vae_explorer.models.data_space import DataSpace
 from vae_explorer.models.gaussian import DiagonalGaussian
 from vae_explorer.models.interface import LatentModel, LatentSpace
 from vae_explorer.models.likelihoods import Bernoulli, pairwise_log_prob
@@ -25,7 +26,7 @@ def toy(latents: int = 2, seed: int = 0, scale: float = 1.0, size: int = 3) -> V
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         config = VAEConfig(latent_dimensions=latents, hidden_widths=(8,), activation="tanh")
-        model = VariationalAutoencoder(config, (1, size, size)).eval()
+        model = VariationalAutoencoder(config, DataSpace((1, size, size))).eval()
         with torch.no_grad():
             for parameter in model.decoder.parameters():
                 parameter.mul_(scale)

@@ -71,7 +71,7 @@ class Scene:
 
         snapshot = self.session.snapshot
         assert snapshot is not None
-        model = build_model(snapshot.model_name, snapshot.model_config, snapshot.image_shape, snapshot.num_classes)
+        model = build_model(snapshot.model_name, snapshot.model_config, snapshot.data_space)
         model.load_state_dict(dict(snapshot.weights))
         with torch.no_grad():
             return model.decode(torch.tensor(z_D[None], dtype=torch.float32)).mean_BCHW[0].numpy()

@@ -22,6 +22,7 @@ from vae_explorer.gui.dialogs.save_images import SaveImagesDialog
 from vae_explorer.gui.dialogs.shortcuts import PANEL_KEYS, ShortcutsDialog
 from vae_explorer.gui.session import Session
 from vae_explorer.models.building import build_model
+from vae_explorer.models.data_space import DataSpace
 from vae_explorer.models.interface import LatentModel
 from vae_explorer.models.snapshot import Snapshot, take_snapshot
 from vae_explorer.models.vae_config import VAEConfig
@@ -31,10 +32,10 @@ pytestmark = pytest.mark.gui
 
 def tiny_snapshot(dimensions: int = 2, step: int = 7) -> tuple[LatentModel, Snapshot]:
     config = VAEConfig(latent_dimensions=dimensions, hidden_widths=(8,))
-    model = build_model("vae", config, (1, 8, 8), 3).eval()
+    model = build_model("vae", config, DataSpace((1, 8, 8), 3)).eval()
     snapshot = take_snapshot(
         model, torch.zeros(300, dimensions), run_name="tiny run", model_name="vae", model_config=config,
-        image_shape=(1, 8, 8), num_classes=3, protocol="grey", step=step, images_seen=step * 10, beta=1.0,
+        data_space=DataSpace((1, 8, 8), 3), step=step, images_seen=step * 10, beta=1.0,
     )  # fmt: skip
     return model, snapshot
 

@@ -141,7 +141,7 @@ def stage(make_stage: StageMaker) -> Stage:
 def direct(session: Session, z_D: np.ndarray) -> np.ndarray:
     snapshot = session.snapshot
     assert snapshot is not None
-    model = build_model(snapshot.model_name, snapshot.model_config, snapshot.image_shape, snapshot.num_classes)
+    model = build_model(snapshot.model_name, snapshot.model_config, snapshot.data_space)
     model.load_state_dict(dict(snapshot.weights))
     with torch.no_grad():
         mean = model.decode(torch.tensor(z_D[None], dtype=torch.float32)).mean_BCHW

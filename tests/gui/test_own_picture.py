@@ -75,7 +75,7 @@ class Stage:
         """Posterior mean and sigma of what is shown, by a network built here."""
         snapshot = self.window.session.snapshot
         assert snapshot is not None
-        model = build_model(snapshot.model_name, snapshot.model_config, snapshot.image_shape, snapshot.num_classes)
+        model = build_model(snapshot.model_name, snapshot.model_config, snapshot.data_space)
         model.load_state_dict(dict(snapshot.weights))
         model.eval()
         with torch.no_grad():
@@ -166,7 +166,7 @@ def test_the_bound_of_the_read_out_is_that_of_the_model(stage: Stage) -> None:
     assert look.bound.kl == pytest.approx(kl, abs=1e-3)
     snapshot = stage.window.session.snapshot
     assert snapshot is not None
-    model = build_model(snapshot.model_name, snapshot.model_config, snapshot.image_shape, snapshot.num_classes)
+    model = build_model(snapshot.model_name, snapshot.model_config, snapshot.data_space)
     model.load_state_dict(dict(snapshot.weights))
     with torch.no_grad():
         z = torch.tensor(mean_D) + torch.tensor(sigma_D) * torch.randn(4000, 2, generator=torch.Generator())

@@ -102,7 +102,7 @@ def stage(window: MainWindow, qtbot: QtBot) -> Stage:
 def direct(session: Session, z_ND: np.ndarray) -> np.ndarray:
     snapshot = session.snapshot
     assert snapshot is not None
-    model = build_model(snapshot.model_name, snapshot.model_config, snapshot.image_shape, snapshot.num_classes)
+    model = build_model(snapshot.model_name, snapshot.model_config, snapshot.data_space)
     model.load_state_dict(dict(snapshot.weights))
     model.eval()
     with torch.no_grad():

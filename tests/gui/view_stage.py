@@ -64,7 +64,7 @@ class Stage:
         """Pictures decoded with the snapshot's own weights, past every thread."""
         snapshot = self.session.snapshot
         assert snapshot is not None
-        model = build_model(snapshot.model_name, snapshot.model_config, snapshot.image_shape, snapshot.num_classes)
+        model = build_model(snapshot.model_name, snapshot.model_config, snapshot.data_space)
         model.load_state_dict(dict(snapshot.weights))
         model.eval()
         with torch.inference_mode():

@@ -7,6 +7,7 @@ import torch
 
 from vae_explorer.latent.explorer import Explorer
 from vae_explorer.models.building import build_model
+from vae_explorer.models.data_space import DataSpace
 from vae_explorer.models.snapshot import Snapshot, take_snapshot
 from vae_explorer.models.vae_config import VAEConfig
 
@@ -26,16 +27,17 @@ def make_snapshot() -> MakeSnapshot:
         protocol: str = "grey",
     ) -> Snapshot:
         config = VAEConfig(latent_dimensions=dimensions, hidden_widths=(16,))
+        data_space = DataSpace(image_shape, protocol=protocol)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = build_model("vae", config, image_shape, 0)
+            model = build_model("vae", config, data_space)
             for parameter in model.parameters():
                 # Large enough weights for pictures that differ from place to place.
                 parameter.data.normal_(0.0, 0.5)
             codes_ND = torch.randn(num_codes, dimensions)
         return take_snapshot(
-            model, codes_ND, run_name="r", model_name="vae", model_config=config, image_shape=image_shape,
-            num_classes=0, protocol=protocol, step=step, images_seen=0, beta=1.0,
+            model, codes_ND, run_name="r", model_name="vae", model_config=config, data_space=data_space,
+            step=step, images_seen=0, beta=1.0,
         )  # fmt: skip
 
     return make

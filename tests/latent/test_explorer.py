@@ -17,6 +17,7 @@ from vae_explorer.latent.map_rect import MapRect
 from vae_explorer.latent.views import PlaneView
 from vae_explorer.models.building import build_model
 from vae_explorer.models.catalogue import MODELS
+from vae_explorer.models.data_space import DataSpace
 from vae_explorer.models.snapshot import Snapshot
 
 INK = np.tile(np.arange(256, dtype=np.uint8), (3, 1))
@@ -25,7 +26,7 @@ MakeSnapshot = Callable[..., Snapshot]
 
 def direct_mean(snapshot: Snapshot, z_ND: np.ndarray) -> np.ndarray:
     """What a network made by hand from the snapshot decodes."""
-    model = build_model(snapshot.model_name, snapshot.model_config, snapshot.image_shape, snapshot.num_classes)
+    model = build_model(snapshot.model_name, snapshot.model_config, snapshot.data_space)
     model.load_state_dict(dict(snapshot.weights))
     model.eval()
     with torch.no_grad():
@@ -75,8 +76,8 @@ def test_every_model_can_be_built_without_drawing_its_weights(name: str) -> None
     """The explorer builds on the meta device: all that a model holds must be in its state_dict."""
     record = MODELS[name]
     with torch.device("meta"):
-        hollow = build_model(name, record.config_type(), (1, 8, 8), 10)
-    whole = build_model(name, record.config_type(), (1, 8, 8), 10)
+        hollow = build_model(name, record.config_type(), DataSpace((1, 8, 8), 10))
+    whole = build_model(name, record.config_type(), DataSpace((1, 8, 8), 10))
     hollow.load_state_dict(whole.state_dict(), assign=True)
     held = [*hollow.parameters(), *hollow.buffers()]
     assert not any(tensor.is_meta for tensor in held)

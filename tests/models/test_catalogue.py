@@ -10,10 +10,12 @@ import torch
 from vae_explorer.config import check, from_table, settings_of, to_table
 from vae_explorer.models.building import build_model
 from vae_explorer.models.catalogue import MODELS, ModelRecord
+from vae_explorer.models.data_space import DataSpace
 from vae_explorer.models.interface import Batch, LatentModel
 from vae_explorer.models.snapshot import take_snapshot
 
 SHAPE = (1, 8, 8)
+DATA_SPACE = DataSpace(SHAPE, 3)
 
 
 def small_config(record: ModelRecord):
@@ -25,7 +27,7 @@ def small_config(record: ModelRecord):
 
 def build(record: ModelRecord) -> LatentModel:
     torch.manual_seed(0)
-    return build_model(record.name, small_config(record), SHAPE, 3)
+    return build_model(record.name, small_config(record), DATA_SPACE)
 
 
 def a_batch(num: int = 12) -> Batch:
@@ -98,14 +100,14 @@ def test_a_few_steps_lower_the_loss(record: ModelRecord) -> None:
 def test_a_snapshot_is_a_copy_that_rebuilds_the_same_outputs(record: ModelRecord) -> None:
     model, batch = build(record), a_batch()
     snapshot = take_snapshot(
-        model, None, run_name="r", model_name=record.name, model_config=small_config(record), image_shape=SHAPE,
-        num_classes=3, protocol="grey", step=1, images_seen=12, beta=1.0,
+        model, None, run_name="r", model_name=record.name, model_config=small_config(record), data_space=DATA_SPACE,
+        step=1, images_seen=12, beta=1.0,
     )  # fmt: skip
     with torch.no_grad():
         before = model.decode(model.encode(batch.x_BCHW, batch.label_B).mean, batch.label_B).mean_BCHW
         for parameter in model.parameters():
             parameter.add_(1.0)
-    other = build_model(record.name, snapshot.model_config, SHAPE, 3)
+    other = build_model(record.name, snapshot.model_config, DATA_SPACE)
     other.load_state_dict(dict(snapshot.weights))
     with torch.no_grad():
         after = other.decode(other.encode(batch.x_BCHW, batch.label_B).mean, batch.label_B).mean_BCHW
@@ -116,8 +118,8 @@ def test_a_snapshots_codes_are_finite_copies() -> None:
     codes_ND = torch.tensor([[1.0, float("nan")], [float("inf"), 2.0]])
     model = build(MODELS["vae"])
     snapshot = take_snapshot(
-        model, codes_ND, run_name="r", model_name="vae", model_config=None, image_shape=SHAPE, num_classes=3,
-        protocol="grey", step=1, images_seen=12, beta=1.0,
+        model, codes_ND, run_name="r", model_name="vae", model_config=None, data_space=DATA_SPACE,
+        step=1, images_seen=12, beta=1.0,
     )  # fmt: skip
     assert snapshot.codes_ND is not None
     assert snapshot.codes_ND.tolist() == [[1.0, 0.0], [0.0, 2.0]]

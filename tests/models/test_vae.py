@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from vae_explorer.models.data_space import DataSpace
 from vae_explorer.models.gaussian import DiagonalGaussian
 from vae_explorer.models.interface import Batch
 from vae_explorer.models.vae import VariationalAutoencoder
@@ -18,7 +19,7 @@ from vae_explorer.models.vae_config import VAEConfig
 def small_vae(latents: int = 2) -> VariationalAutoencoder:
     torch.manual_seed(0)
     config = VAEConfig(latent_dimensions=latents, hidden_widths=(12,), activation="tanh")
-    return VariationalAutoencoder(config, (1, 3, 3)).double()
+    return VariationalAutoencoder(config, DataSpace((1, 3, 3))).double()
 
 
 def test_the_terms_are_sums_over_pixels_and_latents_averaged_over_images() -> None:
@@ -117,7 +118,7 @@ def test_starting_at_the_mean_image_sets_the_decoders_bias_and_is_off_by_default
     for wanted in (False, True):
         torch.manual_seed(0)
         config = VAEConfig(hidden_widths=(12,), start_at_mean_image=wanted)
-        model = VariationalAutoencoder(config, (1, 3, 3))
+        model = VariationalAutoencoder(config, DataSpace((1, 3, 3)))
         before = model.decoder[-1].bias.detach().clone()
         model.start_from(mean_CHW)
         if wanted:

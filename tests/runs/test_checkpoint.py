@@ -44,8 +44,8 @@ def test_a_checkpoint_holds_what_the_trainer_gave(tmp_path: Path) -> None:
     found = read_checkpoint(newest)
     assert found.step == finished.step == 16
     assert found.config == run.config
-    assert found.image_shape == (1, 8, 8)
-    assert found.num_classes == 3
+    assert found.data_space.image_shape == (1, 8, 8)
+    assert found.data_space.num_classes == 3
     assert found.state.progress == dict(given.progress)
     for part in ("model", "optimiser", "tensors"):
         before, after = getattr(given, part), getattr(found.state, part)

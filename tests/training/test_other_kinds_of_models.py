@@ -86,6 +86,9 @@ class Conditional(LatentModel):
         self.num_classes = num_classes
         self.down, self.up = nn.Linear(PIXELS + num_classes, 4), nn.Linear(2 + num_classes, PIXELS)
 
+    def condition_of(self, x_BCHW: Tensor, label_B: Tensor | None) -> Tensor | None:
+        return label_B
+
     def _with_label(self, x_BP: Tensor, condition: Tensor | None) -> Tensor:
         assert condition is not None
         return torch.cat([x_BP, functional.one_hot(condition, self.num_classes).float()], -1)
@@ -156,7 +159,7 @@ class TwoLevels(LatentModel):
         assert isinstance(z, tuple)
         return Bernoulli(self.up(z[1]).unflatten(-1, (1, 8, 8)))
 
-    def log_prior(self, z: Latents) -> Tensor:
+    def log_prior(self, z: Latents, condition: Tensor | None = None) -> Tensor:
         top, below = z
         return standard_normal_log_prob(top) + standard_normal_log_prob(below - self.between(top))
 
@@ -194,11 +197,11 @@ class Sequence(LatentModel):
 
 def record_of(name: str, build: type[LatentModel], terms: tuple[Term, ...], **abilities: bool) -> ModelRecord:
     def builder():
-        return lambda config, shape, num_classes: build(num_classes) if build is Conditional else build()
+        return lambda config, data_space: build(data_space.num_classes) if build is Conditional else build()
 
     return ModelRecord(
         name=name, title=name.title(), summary="A small one.", reference="this file", config_type=SmallConfig,
-        terms=terms, builder=builder, **abilities,
+        terms=terms, builder=builder, map_note="Nothing.", **abilities,
     )  # fmt: skip
 
 

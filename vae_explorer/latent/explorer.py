@@ -87,17 +87,13 @@ class Explorer:
     def adopt(self, snapshot: Snapshot) -> None:
         """Look through these weights from now on. The snapshot is copied, never changed."""
         device = next(iter(snapshot.weights.values())).device
-        built_for = (
-            snapshot.model_name, snapshot.model_config, snapshot.image_shape, snapshot.num_classes, device,
-        )  # fmt: skip
+        built_for = (snapshot.model_name, snapshot.model_config, snapshot.data_space, device)
         if self._model is None or built_for != self._built_for:
             # On the meta device nothing is drawn: an initialisation here would take numbers from torch's
             # global generator, from which the training thread may be drawing the weights of a run at this
             # very moment.
             with torch.device("meta"):
-                model = build_model(
-                    snapshot.model_name, snapshot.model_config, snapshot.image_shape, snapshot.num_classes
-                )
+                model = build_model(snapshot.model_name, snapshot.model_config, snapshot.data_space)
             weights = {name: value.clone() for name, value in snapshot.weights.items()}
             model.load_state_dict(weights, assign=True)
             model.requires_grad_(False)

@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vae_explorer.models.catalogue import MODELS
+from vae_explorer.models.fit import require_fit
 
 if TYPE_CHECKING:
+    from vae_explorer.models.data_space import DataSpace
     from vae_explorer.models.interface import LatentModel
 
 
-def build_model(name: str, config: Any, image_shape: tuple[int, int, int], num_classes: int) -> LatentModel:
-    """A freshly initialised model on the CPU, drawn from torch's global generator; raises UserError for an unknown
-    name.
+def build_model(name: str, config: Any, data_space: DataSpace) -> LatentModel:
+    """A freshly initialised model on the CPU, drawn from torch's global generator.
+
+    Raises UserError for an unknown name, and where the model cannot be trained on such data.
     """
-    return MODELS[name].builder()(config, image_shape, num_classes)
+    record = MODELS[name]
+    require_fit(record, data_space)
+    return record.builder()(config, data_space)

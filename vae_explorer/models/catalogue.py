@@ -10,9 +10,12 @@ from vae_explorer.models.vae_config import VAEConfig
 from vae_explorer.registry import Registry
 
 if TYPE_CHECKING:
+    from vae_explorer.models.data_space import DataSpace
     from vae_explorer.models.interface import LatentModel
 
-Builder = Callable[[Any, tuple[int, int, int], int], "LatentModel"]
+Builder = Callable[[Any, "DataSpace"], "LatentModel"]
+DataNeed = Literal["labels", "pictures", "points", "binary pixels", "reals"]
+Condition = Literal["", "class", "part"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,12 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRecord:
-    """What everything outside `models/` may know of a model without building it."""
+    """What everything outside `models/` may know of a model without building it.
+
+    `map_note` says in one sentence what a place on the map is for this model, and where the map has nothing to show,
+    what there is instead. `condition` is what the model is told beside the picture: its class, or a part of it.
+    `is_fitted` models work out their weights from statistics of the data (closed form, EM) instead of by gradients.
+    """
 
     name: str
     title: str
@@ -40,6 +48,10 @@ class ModelRecord:
     has_prior: bool  # samples can be drawn from p(z)
     has_codes: bool  # encode gives a point of R^d that the map can show
     builder: Callable[[], Builder]  # imports torch; call it through `building.build_model`
+    map_note: str
+    data_needs: frozenset[DataNeed] = frozenset()
+    condition: Condition = ""
+    is_fitted: bool = False
 
 
 def _vae_builder() -> Builder:
@@ -68,5 +80,6 @@ MODELS.add(
         has_prior=True,
         has_codes=True,
         builder=_vae_builder,
+        map_note="A place is a latent point z; its picture is the mean of p(x|z).",
     )
 )

@@ -106,10 +106,15 @@ class Likelihood(Decoded, Protocol):
 class LatentModel(nn.Module, ABC):
     """A model that the trainer can train and the map can decode.
 
-    `condition` is whatever the model is conditioned on (labels, a given part of the image), and None for most.
+    `condition` is what the model is told beside the picture, as its record's `condition` says: class numbers, int64
+    (B,), or a given part of the picture; None for most. It is what `condition_of` makes of an item.
     """
 
     latent_space: LatentSpace
+
+    def condition_of(self, x_BCHW: Tensor, label_B: Tensor | None) -> Tensor | None:
+        """What the model is told of these items; None for a model without condition."""
+        return None
 
     def start_from(self, mean_CHW: Tensor) -> None:
         """Take what the first weights may know of the data: the mean of the training images, in [0, 1]."""
@@ -126,10 +131,21 @@ class LatentModel(nn.Module, ABC):
     def decode(self, z: Latents, condition: Tensor | None = None) -> Decoded:
         """p(x|z) where the record says `has_likelihood`, else a picture."""
 
-    def log_prior(self, z: Latents) -> Tensor:
-        """log p(z), shape (B,), where the record says `has_prior`."""
+    def log_prior(self, z: Latents, condition: Tensor | None = None) -> Tensor:
+        """log p(z), or log p(z|condition), shape (B,), where the record says `has_prior`."""
         raise TypeError(f"{type(self).__name__} has no prior")
 
-    def sample_prior(self, num: int, generator: torch.Generator | None) -> Latents:
-        """Draws from p(z) on the generator's device, where the record says `has_prior`."""
+    def sample_prior(self, num: int, generator: torch.Generator | None, condition: Tensor | None = None) -> Latents:
+        """Draws from p(z), or p(z|condition), on the parameters' device, where the record says `has_prior`."""
         raise TypeError(f"{type(self).__name__} has no prior")
+
+    def learn(self, batch: Batch) -> Objective:
+        """Take up the statistics of a batch, where the record says `is_fitted`; no gradients. `loss` is not used."""
+        raise TypeError(f"{type(self).__name__} is trained by gradients")
+
+    def end_epoch(self) -> bool:
+        """Called after each pass over the training images; True where the coming steps do something else.
+
+        Fitted models work out new weights here; a model that is trained in stages goes on to the next one.
+        """
+        return False

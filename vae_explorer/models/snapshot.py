@@ -16,6 +16,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vae_explorer.models.data_space import DataSpace
     from vae_explorer.models.interface import LatentModel
 
 _stamps = itertools.count(1)
@@ -25,7 +26,7 @@ _stamps = itertools.count(1)
 class Snapshot:
     """One look at a model in training.
 
-    `protocol` says how stored pictures become what the network sees. `codes_ND` holds the posterior mean of every
+    `data_space` says what the network was built for. `codes_ND` holds the posterior mean of every
     item of the training source by item id (float32, on the device), as of the item's last visit; None for a model
     without codes. `stamp` grows with every snapshot taken in this process.
     """
@@ -33,15 +34,23 @@ class Snapshot:
     run_name: str
     model_name: str
     model_config: Any
-    image_shape: tuple[int, int, int]
-    num_classes: int
-    protocol: str
+    data_space: DataSpace
     step: int
     images_seen: int
     beta: float
     weights: Mapping[str, Tensor]
     codes_ND: Tensor | None
     stamp: int
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.data_space.image_shape
+
+    @property
+    def protocol(self) -> str:
+        """How stored pictures become what the network sees."""
+        return self.data_space.protocol
 
 
 def take_snapshot(
@@ -51,9 +60,7 @@ def take_snapshot(
     run_name: str,
     model_name: str,
     model_config: Any,
-    image_shape: tuple[int, int, int],
-    num_classes: int,
-    protocol: str,
+    data_space: DataSpace,
     step: int,
     images_seen: int,
     beta: float,
@@ -64,7 +71,6 @@ def take_snapshot(
         # Codes of a step that was skipped may not be finite; they would tear the map's frame.
         codes = None if codes_ND is None else torch.nan_to_num(codes_ND, nan=0.0, posinf=0.0, neginf=0.0)
     return Snapshot(
-        run_name=run_name, model_name=model_name, model_config=model_config, image_shape=image_shape,
-        num_classes=num_classes, protocol=protocol, step=step, images_seen=images_seen, beta=beta, weights=weights,
-        codes_ND=codes, stamp=next(_stamps),
+        run_name=run_name, model_name=model_name, model_config=model_config, data_space=data_space, step=step,
+        images_seen=images_seen, beta=beta, weights=weights, codes_ND=codes, stamp=next(_stamps),
     )  # fmt: skip

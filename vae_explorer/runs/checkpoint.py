@@ -28,6 +28,7 @@ import torch
 from vae_explorer.datasets.catalogue import DATASETS
 from vae_explorer.errors import FileError, UserError
 from vae_explorer.models.building import build_model
+from vae_explorer.models.data_space import DataSpace
 from vae_explorer.runs import files
 from vae_explorer.runs.run_directory import RunDirectory, require_plain_file
 from vae_explorer.training.events import TrainingState
@@ -59,8 +60,7 @@ class Checkpoint:
     path: Path
     step: int
     config: RunConfig
-    image_shape: tuple[int, int, int]
-    num_classes: int
+    data_space: DataSpace
     state: TrainingState
 
 
@@ -133,7 +133,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if (image_shape, num_classes) != (record.image_shape, record.num_classes):
         raise FileError(state_path, f"{state_path} does not fit the data set {record.name}.", _ALTERED_HINT)
 
-    expected = _empty_model(config, image_shape, num_classes).state_dict()
+    data_space = DataSpace(image_shape, num_classes, config.data.protocol)
+    expected = _empty_model(config, data_space).state_dict()
     model_bytes = sum(tensor.numel() * tensor.element_size() for tensor in expected.values())
     model = _read_tensors(path / MODEL_FILE, entries[MODEL_FILE], model_bytes + _MAXIMUM_HEADER_BYTES)
     _require_same(path / MODEL_FILE, model, expected)
@@ -146,7 +147,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     for name, tensors in ((MODEL_FILE, state.model), (TRAINING_STATE_FILE, state.optimiser)):
         if not _are_finite(tensors):
             raise FileError(path / name, f"{path / name} holds numbers that are not finite.", _ALTERED_HINT)
-    return Checkpoint(path, step, config, image_shape, num_classes, state)
+    return Checkpoint(path, step, config, data_space, state)
 
 
 def model_from_run(path: Path, device: torch.device | str = "cpu") -> LoadedModel:
@@ -165,15 +166,15 @@ def model_from_run(path: Path, device: torch.device | str = "cpu") -> LoadedMode
             path, f"{path} has no checkpoint yet.", "Train it until its first checkpoint, or choose another run."
         )
     checkpoint = read_checkpoint(newest)
-    model = _empty_model(checkpoint.config, checkpoint.image_shape, checkpoint.num_classes)
+    model = _empty_model(checkpoint.config, checkpoint.data_space)
     model.load_state_dict(checkpoint.state.model, strict=True, assign=True)
     return LoadedModel(model.to(device).eval().requires_grad_(False), checkpoint.config, checkpoint.step)
 
 
-def _empty_model(config: RunConfig, image_shape: tuple[int, int, int], num_classes: int) -> LatentModel:
+def _empty_model(config: RunConfig, data_space: DataSpace) -> LatentModel:
     """The model without storage: no memory for what a file merely claims, and no draw from any generator."""
     with torch.device("meta"):
-        return build_model(config.model_name, config.model, image_shape, num_classes)
+        return build_model(config.model_name, config.model, data_space)
 
 
 def _tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:

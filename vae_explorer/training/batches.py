@@ -36,9 +36,14 @@ class EpochOrder:
         """Number of batches in one pass."""
         return -(-len(self.items_N) // self.batch_size)
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether the last batch ended a pass over the items."""
+        return self.position >= len(self.permutation_N)
+
     def next_batch(self) -> Tensor:
         """The next item ids, (B,) or fewer at the end of an epoch."""
-        if self.position >= len(self.permutation_N):
+        if self.is_at_end:
             self.permutation_N = self._shuffled()
             self.position = 0
         index_B = self.permutation_N[self.position : self.position + self.batch_size]

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from vae_explorer.datasets.protocols import apply_protocol
-from vae_explorer.models.interface import Batch
 from vae_explorer.training.hardware import generator_for
 
 if TYPE_CHECKING:
@@ -46,9 +44,7 @@ def measure_heldout(step: TrainingStep, index_N: Tensor, seed: int) -> HeldoutTe
     step.model.eval()
     with torch.inference_mode(), step.autocast():
         for index_B in index_N.split(CHUNK):
-            x_BCHW = apply_protocol(step.protocol, step.dataset.images.gather(index_B), data_noise)
-            label_B = None if step.dataset.labels_N is None else step.dataset.labels_N[index_B]
-            found = step.model.objective(Batch(x_BCHW, index_B, label_B), step.beta, noise)
+            found = step.model.objective(step.batch_of(index_B, data_noise), step.beta, noise)
             for name in step.term_names:
                 total = found.terms[name].double() * len(index_B)
                 sums[name] = sums[name] + total if name in sums else total
@@ -92,9 +88,7 @@ def effective_beta(step: TrainingStep, beta: float) -> float:
     if not {"reconstruction", "kl"} <= set(step.term_names):
         return beta
     device, index_B = step.device, step.dataset.train_index_N[:CHUNK]
-    x_BCHW = apply_protocol(step.protocol, step.dataset.images.gather(index_B), generator_for(device, 0))
-    label_B = None if step.dataset.labels_N is None else step.dataset.labels_N[index_B]
-    batch = Batch(x_BCHW, index_B, label_B)
+    batch = step.batch_of(index_B, generator_for(device, 0))
     with torch.inference_mode():
         without, with_probe = (
             step.model.objective(batch, torch.tensor(weight, device=device), generator_for(device, 0))
@@ -116,9 +110,9 @@ def encode_items(step: TrainingStep, seed: int) -> None:
     step.model.eval()
     with torch.inference_mode(), step.autocast():
         for index_B in torch.arange(len(step.codes_ND), device=step.device).split(CHUNK):
-            x_BCHW = apply_protocol(step.protocol, step.dataset.images.gather(index_B), data_noise)
-            label_B = None if step.dataset.labels_N is None else step.dataset.labels_N[index_B]
-            mean = step.model.encode(x_BCHW, label_B).mean
+            batch = step.batch_of(index_B, data_noise)
+            condition = step.model.condition_of(batch.x_BCHW, batch.label_B)
+            mean = step.model.encode(batch.x_BCHW, condition).mean
             assert isinstance(mean, torch.Tensor)
             step.codes_ND[index_B] = mean.float()
     step.model.train()

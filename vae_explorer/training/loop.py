@@ -18,6 +18,7 @@ from vae_explorer.training.events import (
     StepsSkipped,
     Validated,
 )
+from vae_explorer.training.step import CapturedStep
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,6 +86,8 @@ class TrainingLoop:
         trainer.num_steps += 1
         trainer.images_seen += len(index_B)
         self.buffer.append(row, trainer.num_steps, trainer.step.kl_D)
+        if trainer.order.is_at_end and trainer.step.end_epoch() and isinstance(self.step, CapturedStep):
+            self.step.forget()
         self._tick()
 
     def _tick(self) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vae_explorer.datasets.image_dataset import ImageDataset
-    from vae_explorer.models.interface import LatentModel
+    from vae_explorer.models.interface import LatentModel, Objective
 
 OWN_COLUMNS = ("beta", "learning_rate", "gradient_norm", "skipped")
 """What a row holds after the model's terms; `skipped` is 1 where the step was not finite and changed nothing."""
@@ -60,7 +60,7 @@ class TrainingStep:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.learning_rate = torch.zeros((), device=self.device)
         self.beta = torch.ones((), device=self.device)
-        self.optimiser = make_optimiser(self.parameters, self.learning_rate, adam_beta2)
+        self.optimiser = make_optimiser(self.parameters, self.learning_rate, adam_beta2) if self.parameters else None
         self.kl_D: Tensor | None = None
 
     @property
@@ -70,11 +70,9 @@ class TrainingStep:
 
     def __call__(self, index_B: Tensor) -> Tensor:
         """Train on the items of these ids; returns the row, float32 (columns,), on the device."""
-        x_BCHW = apply_protocol(self.protocol, self.dataset.images.gather(index_B), self.data_noise)
-        labels = self.dataset.labels_N
-        label_B = None if labels is None else labels.index_select(0, index_B)
+        batch = self.batch_of(index_B, self.data_noise)
         with self.autocast():
-            objective = self.model.objective(Batch(x_BCHW, index_B, label_B), self.beta, self.noise)
+            objective = self.model.objective(batch, self.beta, self.noise)
         for parameter in self.parameters:
             parameter.grad = None
         objective.loss.backward()
@@ -85,14 +83,28 @@ class TrainingStep:
             # The fused Adam reads `found_inf` on the device and leaves weights, moments and count alone where it is
             # 1: the door that torch's own gradient scaler uses, and the only one that skips a step without waiting
             # for the device.
+            assert self.optimiser is not None
             self.optimiser.found_inf = skipped  # type: ignore[attr-defined]
             self.optimiser.step()
-            if self.codes_ND is not None and objective.codes_BD is not None:
-                # The step has computed the codes of its batch anyway, so the map of all items is free.
-                self.codes_ND.index_copy_(0, index_B, objective.codes_BD)
-            self.kl_D = objective.kl_D
-            terms = [objective.terms[name].float() for name in self.term_names]
-            return torch.stack([*terms, self.beta, self.learning_rate, norm, skipped])
+            return self.row_of(index_B, objective, norm, skipped)
+
+    def batch_of(self, index_B: Tensor, data_noise: torch.Generator) -> Batch:
+        """The items of these ids as the model sees them."""
+        x_BCHW = apply_protocol(self.protocol, self.dataset.images.gather(index_B), data_noise)
+        labels = self.dataset.labels_N
+        return Batch(x_BCHW, index_B, None if labels is None else labels.index_select(0, index_B))
+
+    def row_of(self, index_B: Tensor, objective: Objective, norm: Tensor, skipped: Tensor) -> Tensor:
+        """Keep the codes and the KL that the step computed anyway, so that the map of all items is free."""
+        if self.codes_ND is not None and objective.codes_BD is not None:
+            self.codes_ND.index_copy_(0, index_B, objective.codes_BD.float())
+        self.kl_D = objective.kl_D
+        terms = [objective.terms[name].float() for name in self.term_names]
+        return torch.stack([*terms, self.beta, self.learning_rate, norm, skipped])
+
+    def end_epoch(self) -> bool:
+        """After each pass over the training images; True where the coming steps do something else."""
+        return self.model.end_epoch()
 
     def autocast(self) -> torch.autocast:
         """Matrix products in the run's precision, everything else in float32."""
@@ -108,6 +120,17 @@ class TrainingStep:
         if self.gradient_clip_norm > 0:
             factor = torch.clamp(self.gradient_clip_norm / (norm + 1e-6), max=1.0)
             torch._foreach_mul_([p.grad for p in self.parameters if p.grad is not None], factor)
+
+
+class FittedStep(TrainingStep):
+    """A step of a model that is fitted from statistics of the data: no gradient and no optimiser."""
+
+    def __call__(self, index_B: Tensor) -> Tensor:
+        """Let the model take up the items of these ids; returns the row as `TrainingStep.__call__`."""
+        with torch.no_grad():
+            objective = self.model.learn(self.batch_of(index_B, self.data_noise))
+            zero = torch.zeros((), device=self.device)
+            return self.row_of(index_B, objective, zero, zero)
 
 
 def make_optimiser(parameters: list[torch.nn.Parameter], learning_rate: Tensor, beta2: float) -> torch.optim.Adam:
@@ -145,6 +168,10 @@ class CapturedStep:
         self._graph.replay()
         return self._row
 
+    def forget(self) -> None:
+        """Record anew at the next step, because steps do something else from now on."""
+        self._graph, self._row, self._eager_steps = None, None, 0
+
     def _on_side_stream(self, index_B: Tensor) -> Tensor:
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
@@ -163,8 +190,10 @@ class CapturedStep:
         self._graph = graph
 
 
-def flat_optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+def flat_optimiser_state(optimiser: torch.optim.Optimizer | None) -> dict[str, Tensor]:
     """The moments and counts as CPU tensors by `parameter number.name`, as a checkpoint keeps them."""
+    if optimiser is None:
+        return {}
     state = optimiser.state_dict()["state"]
     return {
         f"{number}.{name}": value.detach().to("cpu", copy=True)
@@ -173,8 +202,10 @@ def flat_optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def load_flat_optimiser_state(optimiser: torch.optim.Optimizer, flat: Mapping[str, Tensor]) -> None:
+def load_flat_optimiser_state(optimiser: torch.optim.Optimizer | None, flat: Mapping[str, Tensor]) -> None:
     """The inverse of `flat_optimiser_state`, in place; the parameters' order must be the same."""
+    if optimiser is None:
+        return
     restored = optimiser.state_dict()
     entries: dict[int, dict[str, Tensor]] = {}
     for key, value in flat.items():

@@ -17,6 +17,7 @@ import torch
 
 from vae_explorer.models.building import build_model
 from vae_explorer.models.catalogue import MODELS
+from vae_explorer.models.data_space import DataSpace
 from vae_explorer.models.snapshot import Snapshot, take_snapshot
 from vae_explorer.training.batches import EpochOrder
 from vae_explorer.training.events import Event, SettingChanged, Started, TrainingState, Validated
@@ -32,6 +33,7 @@ from vae_explorer.training.loop import TrainingLoop
 from vae_explorer.training.schedules import learning_rate_factor, warmup_factor
 from vae_explorer.training.step import (
     CapturedStep,
+    FittedStep,
     TrainingStep,
     flat_optimiser_state,
     load_flat_optimiser_state,
@@ -62,9 +64,12 @@ class Trainer:
         self.device = choose_device(config.training.device)
         self.precision = choose_precision(config.training.precision, self.device)
         seed = config.training.seed
+        self.data_space = DataSpace(
+            dataset.image_shape, dataset.num_classes, config.data.protocol, len(dataset.train_index_N)
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = build_model(config.model_name, config.model, dataset.image_shape, dataset.num_classes)
+            model = build_model(config.model_name, config.model, self.data_space)
         model.start_from(mean_training_image(dataset))
         self.model = model.to(self.device)
         dimensions = self.model.latent_space.dimensions
@@ -84,7 +89,8 @@ class Trainer:
 
     def _make_step(self, model: LatentModel, codes: torch.Tensor | None) -> TrainingStep:
         seed = self.config.training.seed
-        return TrainingStep(
+        kind = FittedStep if self.record.is_fitted else TrainingStep
+        return kind(
             model,
             self.dataset,
             protocol=self.config.data.protocol,
@@ -127,7 +133,7 @@ class Trainer:
         self._num_threads = choose_num_threads(
             self.config.training.num_threads, self.device, self._spare_cores, self._trial_step
         )
-        if self.device.type == "cuda":
+        if self.device.type == "cuda" and not self.record.is_fitted:
             return CapturedStep(self.step, self.config.training.batch_size)
         return self.step
 
@@ -182,9 +188,7 @@ class Trainer:
             run_name=self.run_name,
             model_name=self.config.model_name,
             model_config=self.config.model,
-            image_shape=self.dataset.image_shape,
-            num_classes=self.dataset.num_classes,
-            protocol=self.config.data.protocol,
+            data_space=self.data_space,
             step=self.num_steps,
             images_seen=self.images_seen,
             beta=self.current_beta,

@@ -124,9 +124,7 @@ class GridRendering(QObject):
         if self._model is None or self._model_stamp != snapshot.stamp:
             # On the meta device, so that no number is drawn from the generator a training may be using.
             with torch.device("meta"):
-                model = build_model(
-                    snapshot.model_name, snapshot.model_config, snapshot.image_shape, snapshot.num_classes
-                )
+                model = build_model(snapshot.model_name, snapshot.model_config, snapshot.data_space)
             # The snapshot is never changed, and neither are these weights: they can be shared.
             model.load_state_dict(dict(snapshot.weights), assign=True)
             self._model, self._model_stamp = model.requires_grad_(False).eval(), snapshot.stamp

@@ -24,7 +24,7 @@ from vae_explorer.runs.event_records import (
 from vae_explorer.training.events import Finished, MetricsChunk, Paused, Started, StepsSkipped, Validated
 
 if TYPE_CHECKING:
-    from vae_explorer.models.catalogue import Term
+    from vae_explorer.models.record import Term
     from vae_explorer.runs.event_records import RecordedEvent
 
 

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from vae_explorer.config import setting
-from vae_explorer.models.catalogue import MODELS, ModelRecord
+from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.data_space import DataSpace
 from vae_explorer.models.gaussian import DiagonalGaussian, bounded_log_variance
 from vae_explorer.models.likelihoods import Bernoulli
+from vae_explorer.models.record import ModelRecord
 from vae_explorer.models.vae import VariationalAutoencoder
 from vae_explorer.models.vae_config import VAEConfig
 

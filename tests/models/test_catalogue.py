@@ -9,9 +9,10 @@ import torch
 
 from vae_explorer.config import check, from_table, settings_of, to_table
 from vae_explorer.models.building import build_model
-from vae_explorer.models.catalogue import MODELS, ModelRecord
+from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.data_space import DataSpace
 from vae_explorer.models.interface import Batch, LatentModel
+from vae_explorer.models.record import ModelRecord
 from vae_explorer.models.snapshot import take_snapshot
 
 SHAPE = (1, 8, 8)

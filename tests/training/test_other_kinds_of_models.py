@@ -15,10 +15,11 @@ from torch.nn import functional
 
 from vae_explorer.config import setting
 from vae_explorer.datasets.image_dataset import ImageDataset
-from vae_explorer.models.catalogue import BOUND_TERMS, MODELS, ModelRecord, Term
+from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.gaussian import DiagonalGaussian, standard_normal_log_prob
 from vae_explorer.models.interface import Batch, LatentModel, Latents, LatentSpace, Objective
 from vae_explorer.models.likelihoods import Bernoulli
+from vae_explorer.models.record import BOUND_TERMS, ModelRecord, Term
 from vae_explorer.training.control import Control
 from vae_explorer.training.events import Finished, MetricsChunk, SnapshotTaken
 from vae_explorer.training.run_config import RunConfig, default_config, sections, with_value

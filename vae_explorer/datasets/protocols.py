@@ -63,10 +63,42 @@ PROTOCOLS.add(
         bound_note="Nats of binary images; easier than dynamic binarisation and comparable only with itself.",
     )
 )
+PROTOCOLS.add(
+    ProtocolRecord(
+        name="continuous-bernoulli",
+        title="Continuous Bernoulli",
+        summary="Grey levels between 0 and 1 under a density that integrates to one over them.",
+        reference="Loaiza-Ganem, Cunningham: The continuous Bernoulli, arXiv 1907.06845",
+        is_likelihood=True,
+        bound_note="A density of grey levels in [0, 1], so often below zero; comparable only with itself.",
+    )
+)
+PROTOCOLS.add(
+    ProtocolRecord(
+        name="gaussian",
+        title="Gaussian",
+        summary="Grey levels divided by 255, or the points of a plane, as real numbers under a Gaussian density.",
+        reference="Kingma, Welling: Auto-Encoding Variational Bayes, arXiv 1312.6114, Frey Face",
+        is_likelihood=True,
+        bound_note="A density, unbounded where the variance may vanish: its floor belongs to the number.",
+    )
+)
+PROTOCOLS.add(
+    ProtocolRecord(
+        name="discrete",
+        title="Discrete levels",
+        summary="Whole grey levels from 0 to 255 under a probability of each.",
+        reference="Salimans, Karpathy, Chen, Kingma: PixelCNN++, arXiv 1701.05517",
+        is_likelihood=True,
+        bound_note="A probability of whole grey levels; nats divided by pixels times ln 2 are bits a pixel.",
+    )
+)
 
 
 def apply_protocol(name: str, images_BCHW: Tensor, noise: torch.Generator | Tensor | None = None) -> Tensor:
-    """What the model sees: float32 of shape (B, C, H, W) in [0, 1], from uint8 images, on their device.
+    """What the model sees: float32 of shape (B, C, H, W), from uint8 images in [0, 1], on their device.
+
+    Points of the plane are float32 already and are only for `gaussian`, which leaves them as they are.
 
     `noise` is what `dynamic` draws with, and the others ignore: a generator that lives on that device, or a draw made
     before (`fixed_draw`). Raises UserError for a name that is not registered.
@@ -74,7 +106,9 @@ def apply_protocol(name: str, images_BCHW: Tensor, noise: torch.Generator | Tens
     import torch
 
     match PROTOCOLS[name].name:
-        case "grey":
+        case "gaussian" if images_BCHW.is_floating_point():
+            return images_BCHW
+        case "grey" | "continuous-bernoulli" | "gaussian" | "discrete":
             return images_BCHW.to(torch.float32).div_(255)
         case "threshold":
             return (images_BCHW > 127).to(torch.float32)

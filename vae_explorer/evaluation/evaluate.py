@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vae_explorer.evaluation.images import ScoredImages
-    from vae_explorer.models.catalogue import ModelRecord
     from vae_explorer.models.interface import LatentModel
+    from vae_explorer.models.record import ModelRecord
 
 ROWS_AT_ONCE = 1000  # latents decoded together; bounds memory and changes no number
 

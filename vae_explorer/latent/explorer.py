@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vae_explorer.datasets.image_dataset import ImageDataset
-    from vae_explorer.models.catalogue import ModelRecord
     from vae_explorer.models.interface import LatentModel
+    from vae_explorer.models.record import ModelRecord
     from vae_explorer.models.snapshot import Snapshot
 
 UInt8 = NDArray[np.uint8]

@@ -1,85 +1,14 @@
-"""The models that there are, as frozen records; free of torch, so that a form can be drawn before torch is imported."""
+"""The models that there are, in the order of menus; free of torch, so that a form can be drawn before it is there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
-
-from vae_explorer.models.vae_config import VAEConfig
+from vae_explorer.models.record import ModelRecord
+from vae_explorer.models.vae_config import VAE
 from vae_explorer.registry import Registry
-
-if TYPE_CHECKING:
-    from vae_explorer.models.data_space import DataSpace
-    from vae_explorer.models.interface import LatentModel
-
-Builder = Callable[[Any, "DataSpace"], "LatentModel"]
-DataNeed = Literal["labels", "pictures", "points", "binary pixels", "reals"]
-Condition = Literal["", "class", "part"]
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One number of a model's objective that is drawn as a curve; averaged over images."""
-
-    name: str
-    title: str
-    unit: str
-    better: Literal["lower", "higher"]
-    formula: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRecord:
-    """What everything outside `models/` may know of a model without building it.
-
-    `map_note` says in one sentence what a place on the map is for this model, and where the map has nothing to show,
-    what there is instead. `condition` is what the model is told beside the picture: its class, or a part of it.
-    `is_fitted` models work out their weights from statistics of the data (closed form, EM) instead of by gradients.
-    """
-
-    name: str
-    title: str
-    summary: str
-    reference: str
-    config_type: type[Any]
-    terms: tuple[Term, ...]
-    has_likelihood: bool  # decode gives a likelihood p(x|z), not only a picture
-    has_prior: bool  # samples can be drawn from p(z)
-    has_codes: bool  # encode gives a point of R^d that the map can show
-    builder: Callable[[], Builder]  # imports torch; call it through `building.build_model`
-    map_note: str
-    data_needs: frozenset[DataNeed] = frozenset()
-    condition: Condition = ""
-    is_fitted: bool = False
-
-
-def _vae_builder() -> Builder:
-    from vae_explorer.models.vae import build_vae
-
-    return build_vae
-
 
 MODELS: Registry[ModelRecord] = Registry("model")
 
-BOUND_TERMS = (
-    Term("elbo", "ELBO", "nats per image", "higher", "E_q[log p(x|z)] − KL(q(z|x) ‖ p(z))"),
-    Term("reconstruction", "Reconstruction", "nats per image", "lower", "−E_q[log p(x|z)]"),
-    Term("kl", "KL", "nats per image", "lower", "KL(q(z|x) ‖ p(z))"),
-)
-
-MODELS.add(
-    ModelRecord(
-        name="vae",
-        title="Variational autoencoder",
-        summary="Gaussian posterior, standard normal prior and Bernoulli pixels, trained on the evidence lower bound.",
-        reference="Kingma & Welling, Auto-Encoding Variational Bayes, arXiv:1312.6114",
-        config_type=VAEConfig,
-        terms=BOUND_TERMS,
-        has_likelihood=True,
-        has_prior=True,
-        has_codes=True,
-        builder=_vae_builder,
-        map_note="A place is a latent point z; its picture is the mean of p(x|z).",
-    )
-)
+for _record in (
+    VAE,  # the first is what a file without a name means
+):
+    MODELS.add(_record)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from vae_explorer.errors import SettingError
 
 if TYPE_CHECKING:
-    from vae_explorer.models.catalogue import DataNeed, ModelRecord
     from vae_explorer.models.data_space import DataSpace
+    from vae_explorer.models.record import DataNeed, ModelRecord
 
 BINARY_PROTOCOLS = ("dynamic", "static", "threshold")
 """Protocols under which every pixel is 0 or 1."""

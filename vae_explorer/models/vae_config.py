@@ -1,10 +1,15 @@
-"""Settings of the variational autoencoder; free of torch."""
+"""Settings and record of the variational autoencoder; free of torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vae_explorer.config import setting
+from vae_explorer.models.record import BOUND_TERMS, ModelRecord
+
+if TYPE_CHECKING:
+    from vae_explorer.models.record import Builder
 
 ACTIVATIONS = ("relu", "tanh", "gelu", "silu", "leaky_relu", "softplus")
 
@@ -38,3 +43,24 @@ class VAEConfig:
         False, label="Start at mean image", advanced=True, formula="b = ln(x̄ / (1 − x̄))",
         help="Sets the decoder's last bias to the log odds of the mean training image, which need not be learned then.",
     )  # fmt: skip
+
+
+def _builder() -> Builder:
+    from vae_explorer.models.vae import build_vae
+
+    return build_vae
+
+
+VAE = ModelRecord(
+    name="vae",
+    title="Variational autoencoder",
+    summary="Gaussian posterior, standard normal prior, the protocol's likelihood, on the evidence lower bound.",
+    reference="Kingma & Welling, Auto-Encoding Variational Bayes, arXiv:1312.6114",
+    config_type=VAEConfig,
+    terms=BOUND_TERMS,
+    has_likelihood=True,
+    has_prior=True,
+    has_codes=True,
+    builder=_builder,
+    map_note="A place is a latent point z; its picture is the mean of p(x|z).",
+)

@@ -20,7 +20,7 @@ from vae_explorer.models.catalogue import MODELS
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
-    from vae_explorer.models.catalogue import Term
+    from vae_explorer.models.record import Term
     from vae_explorer.training.metric_history import Axis
 
 REDRAW_INTERVAL_MS: Final = 100

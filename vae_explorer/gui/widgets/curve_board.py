@@ -17,7 +17,7 @@ from vae_explorer.gui.widgets.curve_items import TITLE_HEIGHT, CurveColours, rec
 from vae_explorer.gui.widgets.curve_plot import CurvePlot
 
 if TYPE_CHECKING:
-    from vae_explorer.models.catalogue import Term
+    from vae_explorer.models.record import Term
 
 _STRIP_HEIGHT: Final = 74
 _LEAST_HEIGHT_FOR_STRIP: Final = 190

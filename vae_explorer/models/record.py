@@ -1,0 +1,58 @@
+"""What a model says of itself, as a frozen record; free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from vae_explorer.models.data_space import DataSpace
+    from vae_explorer.models.interface import LatentModel
+
+Builder = Callable[[Any, "DataSpace"], "LatentModel"]
+DataNeed = Literal["labels", "pictures", "points", "binary pixels", "reals"]
+Condition = Literal["", "class", "part"]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One number of a model's objective that is drawn as a curve; averaged over images."""
+
+    name: str
+    title: str
+    unit: str
+    better: Literal["lower", "higher"]
+    formula: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRecord:
+    """What everything outside `models/` may know of a model without building it.
+
+    `map_note` says in one sentence what a place on the map is for this model, and where the map has nothing to show,
+    what there is instead. `condition` is what the model is told beside the picture: its class, or a part of it.
+    `is_fitted` models work out their weights from statistics of the data (closed form, EM) instead of by gradients.
+    """
+
+    name: str
+    title: str
+    summary: str
+    reference: str
+    config_type: type[Any]
+    terms: tuple[Term, ...]
+    has_likelihood: bool  # decode gives a likelihood p(x|z), not only a picture
+    has_prior: bool  # samples can be drawn from p(z)
+    has_codes: bool  # encode gives a point of R^d that the map can show
+    builder: Callable[[], Builder]  # imports torch; call it through `building.build_model`
+    map_note: str
+    data_needs: frozenset[DataNeed] = frozenset()
+    condition: Condition = ""
+    is_fitted: bool = False
+
+
+BOUND_TERMS = (
+    Term("elbo", "ELBO", "nats per image", "higher", "E_q[log p(x|z)] − KL(q(z|x) ‖ p(z))"),
+    Term("reconstruction", "Reconstruction", "nats per image", "lower", "−E_q[log p(x|z)]"),
+    Term("kl", "KL", "nats per image", "lower", "KL(q(z|x) ‖ p(z))"),
+)

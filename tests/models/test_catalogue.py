@@ -11,6 +11,7 @@ from vae_explorer.config import check, from_table, settings_of, to_table
 from vae_explorer.models.building import build_model
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.data_space import DataSpace
+from vae_explorer.models.gaussian import DiagonalGaussian
 from vae_explorer.models.interface import Batch, LatentModel
 from vae_explorer.models.record import ModelRecord
 from vae_explorer.models.snapshot import take_snapshot
@@ -71,6 +72,7 @@ def test_objective_is_finite_and_reports_the_records_terms(record: ModelRecord) 
 def test_encode_and_decode_have_the_stated_shapes(record: ModelRecord) -> None:
     model, batch = build(record), a_batch()
     posterior = model.encode(batch.x_BCHW, batch.label_B)
+    assert isinstance(posterior, DiagonalGaussian) == record.has_gaussian_posterior
     decoded = model.decode(posterior.mean, batch.label_B)
     assert decoded.mean_BCHW.shape == batch.x_BCHW.shape
     assert decoded.mean_BCHW.min() >= 0

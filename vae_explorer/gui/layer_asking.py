@@ -203,6 +203,8 @@ class LayerAsking(QObject):
             return f"The model “{model.title}” has no prior. Its codes and reliability can be seen."
         if "likelihood" in record.needs and not model.has_likelihood:
             return f"The model “{model.title}” has no likelihood. Its codes and stretch can be seen."
+        if "gaussian posterior" in record.needs and not model.has_gaussian_posterior:
+            return f"The model “{model.title}” has no Gaussian posterior q(z|x). Its codes and stretch can be seen."
         return ""
 
     def _drop(self, name: str) -> None:

@@ -49,6 +49,7 @@ class ModelRecord:
     data_needs: frozenset[DataNeed] = frozenset()
     condition: Condition = ""
     is_fitted: bool = False
+    has_gaussian_posterior: bool = True  # q(z|x) is a diagonal Gaussian in R^d; layers of the map stand on it
 
 
 BOUND_TERMS = (

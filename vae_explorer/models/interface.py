@@ -90,7 +90,7 @@ class Decoded(Protocol):
 
     @property
     def mean_BCHW(self) -> Tensor:
-        """Pictures in [0, 1]."""
+        """Pictures in [0, 1]; under the protocol `gaussian` a linear mean may leave it, and points are anywhere."""
 
 
 class Likelihood(Decoded, Protocol):
@@ -100,7 +100,7 @@ class Likelihood(Decoded, Protocol):
         """log p(x|z), shape (B,)."""
 
     def sample(self, generator: torch.Generator | None) -> Tensor:
-        """A draw of pictures, (B, C, H, W) in [0, 1]."""
+        """A draw of pictures, (B, C, H, W), of the values that the protocol's pictures have."""
 
 
 class LatentModel(nn.Module, ABC):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -33,15 +33,24 @@ class Bernoulli:
         """A binary picture."""
         return torch.bernoulli(self.mean_BCHW, generator=generator)
 
+    def log_prob_pairs(self, x_BCHW: Tensor) -> Tensor:
+        """log p(x_b|z_g) of every image under every decoded point, (B, G) float64, in nats: one matrix product."""
+        logits_GP = self.logits_BCHW.flatten(1)
+        return (x_BCHW.flatten(1) @ logits_GP.T).double() - functional.softplus(logits_GP).double().sum(1)
+
+
+@runtime_checkable
+class _HasPairs(Protocol):
+    def log_prob_pairs(self, x_BCHW: Tensor) -> Tensor: ...
+
 
 def pairwise_log_prob(likelihood: Likelihood, x_BCHW: Tensor) -> Tensor:
     """log p(x_b|z_g) of every image under every decoded point, (B, G) float64, in nats.
 
-    For Bernoulli pixels log p(x|z) = x . l(z) - sum softplus(l(z)), so all pairs are one matrix product.
+    By matrix products where the likelihood has that form, else image by image.
     """
-    if isinstance(likelihood, Bernoulli):
-        logits_GP = likelihood.logits_BCHW.flatten(1)
-        return (x_BCHW.flatten(1) @ logits_GP.T).double() - functional.softplus(logits_GP).double().sum(1)
+    if isinstance(likelihood, _HasPairs):
+        return likelihood.log_prob_pairs(x_BCHW)
     num_points = likelihood.mean_BCHW.shape[0]
     rows = [likelihood.log_prob(x_CHW.expand(num_points, -1, -1, -1)).double() for x_CHW in x_BCHW]
     return torch.stack(rows)

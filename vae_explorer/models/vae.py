@@ -63,7 +63,7 @@ class VariationalAutoencoder(LatentModel):
         self.data_space = data_space
         self.objective_of = objective_of
         self.latent_space = LatentSpace("euclidean", (config.latent_dimensions,))
-        self.observation = observation_model(data_space)
+        self.observation = observation_model(data_space, config)
         channels, self._height, self._width = data_space.image_shape
         self._raw_channels = channels * self.observation.outputs_per_pixel
         latents = config.latent_dimensions

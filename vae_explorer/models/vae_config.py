@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vae_explorer.config import setting
+from vae_explorer.models.observation_config import ObservationConfig
 from vae_explorer.models.record import BOUND_TERMS, ModelRecord
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ ACTIVATIONS = ("relu", "tanh", "gelu", "silu", "leaky_relu", "softplus")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VAEConfig:
+class VAEConfig(ObservationConfig):
     """The VAE of Kingma & Welling with MLP bodies; the decoder mirrors the encoder."""
 
     latent_dimensions: int = setting(
@@ -41,7 +42,8 @@ class VAEConfig:
     )  # fmt: skip
     start_at_mean_image: bool = setting(
         False, label="Start at mean image", advanced=True, formula="b = ln(x̄ / (1 − x̄))",
-        help="Sets the decoder's last bias to the log odds of the mean training image, which need not be learned then.",
+        help="Sets the decoder's last bias so that it starts at the mean training image, which need not be learned "
+             "then. The formula is that of Bernoulli pixels.",
     )  # fmt: skip
 
 

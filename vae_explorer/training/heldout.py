@@ -89,11 +89,13 @@ def effective_beta(step: TrainingStep, beta: float) -> float:
         return beta
     device, index_B = step.device, step.dataset.train_index_N[:CHUNK]
     batch = step.batch_of(index_B, generator_for(device, 0))
+    step.model.eval()  # in training mode an objective may take up statistics of its batch
     with torch.inference_mode():
         without, with_probe = (
             step.model.objective(batch, torch.tensor(weight, device=device), generator_for(device, 0))
             for weight in (0.0, PROBE_BETA)
         )
+    step.model.train()
     kl, reconstruction = float(without.terms["kl"]), float(without.terms["reconstruction"])
     if kl <= 0 or reconstruction == 0:
         return beta

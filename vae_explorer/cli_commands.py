@@ -107,12 +107,15 @@ def _list_datasets(arguments: argparse.Namespace) -> int:
 
 
 def _list_measures(arguments: argparse.Namespace) -> int:
-    from vae_explorer.evaluation.measures import MEASURES
+    from vae_explorer.evaluation.catalogue import MEASURES
 
     records = [
-        {**_words(record), "unit": record.unit, "better": record.better, "needs": sorted(record.needs)}
+        {
+            **_words(record), "unit": record.unit, "better": record.better, "group": record.group,
+            "needs": sorted(record.needs), "cost": record.cost, "by_default": record.by_default,
+        }
         for record in MEASURES
-    ]
+    ]  # fmt: skip
     return _show(records, arguments.json)
 
 

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 from vae_explorer.cli_output import paint, say
 from vae_explorer.datasets.protocols import PROTOCOLS
-from vae_explorer.evaluation.measures import MEASURES
+from vae_explorer.evaluation.catalogue import MEASURES
 from vae_explorer.models.catalogue import MODELS
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from vae_explorer.evaluation.measures import Measure, Measurement
+    from vae_explorer.evaluation.evaluate import Progress
+    from vae_explorer.evaluation.images import ScoredImages
+    from vae_explorer.evaluation.record import Measurement
     from vae_explorer.training.run_config import RunConfig
 
 _SHOWN_IMAGES = 5000  # as many are enough to choose a grid's pictures from
@@ -35,17 +37,17 @@ def evaluate_run(arguments: argparse.Namespace) -> int:
 
     device = choose_device("auto")
     model, config, step = model_from_run(arguments.run, device)
-    images = load_scored_images(
-        config.data.dataset, config.data.heldout_images, config.data.protocol, arguments.split, device
-    )
 
-    def tell(measure: Measure) -> None:
+    def images_of(split: str) -> ScoredImages:
+        return load_scored_images(config.data.dataset, config.data.heldout_images, config.data.protocol, split, device)
+
+    def tell(progress: Progress) -> None:
         if sys.stderr.isatty() and not arguments.json:
-            paint(f"{measure.title} ...")
+            paint(f"{progress.measure.title} ...")
 
     measurements = evaluate(
-        model, MODELS[config.model_name], images, measures=names, samples=arguments.samples, limit=arguments.limit,
-        seed=arguments.seed, started=tell,
+        model, MODELS[config.model_name], images_of(arguments.split), measures=names, samples=arguments.samples,
+        limit=arguments.limit, seed=arguments.seed, progress=tell, training=lambda: images_of("train"),
     )  # fmt: skip
     if sys.stderr.isatty() and not arguments.json:
         paint("")

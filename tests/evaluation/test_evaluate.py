@@ -11,9 +11,11 @@ from tests.tiny_runs import tiny_config, train_tiny
 from vae_explorer.datasets.catalogue import DATASETS
 from vae_explorer.datasets.protocols import BINARISATION_SEED, fixed_binarisation
 from vae_explorer.errors import UserError
-from vae_explorer.evaluation.evaluate import applicable, evaluate, obstacle
+from vae_explorer.evaluation.catalogue import MEASURES
+from vae_explorer.evaluation.evaluate import evaluate
 from vae_explorer.evaluation.images import ScoredImages, load_scored_images
-from vae_explorer.evaluation.measures import MEASURES, Measurement
+from vae_explorer.evaluation.needs import Subject, applicable, obstacle
+from vae_explorer.evaluation.record import Measurement
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.interface import LatentModel
 from vae_explorer.runs.checkpoint import model_from_run
@@ -92,8 +94,8 @@ def test_a_score_gets_no_likelihood_and_says_why(model: LatentModel) -> None:
 
 def test_what_a_model_lacks_is_named(tmp_path: Path, model: LatentModel, images: ScoredImages) -> None:
     plain = dataclasses.replace(VAE, has_likelihood=False, has_prior=False)
-    assert [measure.name for measure in applicable(plain, model, "dynamic")] == ["active_units"]
-    assert "has no" in obstacle(MEASURES["elbo"], plain, model, "dynamic")
+    assert [measure.name for measure in applicable(Subject(plain, model, images))] == ["active_units"]
+    assert "has no" in obstacle(MEASURES["elbo"], Subject(plain, model, images))
     run, _ = train_tiny(tmp_path / "three", tiny_config(latents=3))
     deep = model_from_run(run.path).model
     assert "nll_quadrature" not in by_name(evaluate(deep, VAE, images))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,17 +20,25 @@ if TYPE_CHECKING:
 SPLITS = ("test", "heldout", "train")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ScoredImages:
     """What is scored: the same pictures in every call, since `dynamic` is binarised once with a stated seed.
 
-    `stored_NCHW` is uint8 on the device: grey levels 0..255, or bits where `binarised`.
+    `stored_NCHW` is on the device: grey levels 0..255 or, where `binarised`, bits, as uint8; points of the plane as
+    float32. `grey_NCHW` are the grey levels from which bits were drawn. `labels_N` is int64 in 0..`num_classes` - 1,
+    None without labels. `factors_NF` says what each picture was made from, int64 counted from 0 in each column, None
+    where nobody knows; `factor_names` names its columns.
     """
 
     split: str
     protocol: str
     stored_NCHW: Tensor
-    binarised: bool
+    binarised: bool = False
+    grey_NCHW: Tensor | None = None
+    labels_N: Tensor | None = None
+    num_classes: int = 0
+    factors_NF: Tensor | None = None
+    factor_names: tuple[str, ...] = ()
 
     @property
     def num_images(self) -> int:
@@ -37,27 +46,73 @@ class ScoredImages:
         return int(self.stored_NCHW.shape[0])
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        channels, height, width = self.stored_NCHW.shape[1:]
+        return channels, height, width
+
+    @property
     def binarisation_seed(self) -> int | None:
         """The seed of the one draw under `dynamic`, stored with every result; None under the other protocols."""
         return BINARISATION_SEED if self.binarised else None
 
     def x(self, start: int, stop: int) -> Tensor:
-        """Pictures `start` to `stop`, float32 (B, C, H, W) in [0, 1], on the device."""
-        part = self.stored_NCHW[start:stop]
-        return part.to(torch.float32) if self.binarised else apply_protocol(self.protocol, part)
+        """Pictures `start` to `stop` as the model sees them, float32 (B, C, H, W), on the device."""
+        return self._seen(self.stored_NCHW[start:stop])
+
+    def at(self, index_B: Tensor) -> Tensor:
+        """The pictures of these numbers as the model sees them."""
+        return self._seen(self.stored_NCHW[index_B])
+
+    def _seen(self, stored_BCHW: Tensor) -> Tensor:
+        return stored_BCHW.to(torch.float32) if self.binarised else apply_protocol(self.protocol, stored_BCHW)
+
+    def shown(self, start: int, stop: int) -> Tensor:
+        """What a perfect decoder's mean looks like, float32 (B, C, H, W): the grey levels from which bits were drawn
+        where there are any, else what the model sees.
+        """
+        if self.grey_NCHW is None:
+            return self.x(start, stop)
+        return self.grey_NCHW[start:stop].to(torch.float32).div_(255)
+
+    def labels(self, start: int, stop: int) -> Tensor | None:
+        """The classes of pictures `start` to `stop`, (B,); None without labels."""
+        return None if self.labels_N is None else self.labels_N[start:stop]
 
     def first(self, num: int) -> ScoredImages:
         """The first `num` of them, or all."""
-        return ScoredImages(self.split, self.protocol, self.stored_NCHW[:num], self.binarised)
+        if num >= self.num_images:
+            return self
+        return dataclasses.replace(
+            self,
+            stored_NCHW=self.stored_NCHW[:num],
+            grey_NCHW=None if self.grey_NCHW is None else self.grey_NCHW[:num],
+            labels_N=None if self.labels_N is None else self.labels_N[:num],
+            factors_NF=None if self.factors_NF is None else self.factors_NF[:num],
+        )
 
 
-def scored_images(images: ImageStore, index_N: Tensor, protocol: str, split: str) -> ScoredImages:
-    """The images at `index_N` of a store, binarised once where the protocol draws."""
+def scored_images(
+    images: ImageStore,
+    index_N: Tensor,
+    protocol: str,
+    split: str,
+    *,
+    labels_N: Tensor | None = None,
+    num_classes: int = 0,
+) -> ScoredImages:
+    """The images at `index_N` of a store, binarised once where the protocol draws; `labels_N` are those of all its
+    items.
+    """
     stored_NCHW = images.gather(index_N)
-    binarised = protocol == "dynamic"
-    if binarised:
-        stored_NCHW = fixed_binarisation(stored_NCHW).to(torch.uint8)
-    return ScoredImages(split, protocol, stored_NCHW, binarised)
+    scored = ScoredImages(
+        split=split, protocol=protocol, stored_NCHW=stored_NCHW,
+        labels_N=None if labels_N is None else labels_N.index_select(0, index_N), num_classes=num_classes,
+    )  # fmt: skip
+    if protocol != "dynamic":
+        return scored
+    bits_NCHW = fixed_binarisation(stored_NCHW).to(torch.uint8)
+    return dataclasses.replace(scored, stored_NCHW=bits_NCHW, binarised=True, grey_NCHW=stored_NCHW)
 
 
 def load_scored_images(
@@ -72,9 +127,14 @@ def load_scored_images(
         raise UserError(f"There is no split named '{split}'.", nearest_hint(split, SPLITS))
     if split == "test":
         test = load_test_split(dataset, device)
-        return scored_images(test.images, torch.arange(test.images.num_images, device=device), protocol, split)
+        index_N = torch.arange(test.images.num_images, device=device)
+        return scored_images(
+            test.images, index_N, protocol, split, labels_N=test.labels_N, num_classes=test.num_classes
+        )
     source = load_dataset(dataset, heldout_images, device)
     index_N = source.heldout_index_N if split == "heldout" else source.train_index_N
     if len(index_N) == 0:
         raise UserError("This run held no images out.", "Choose the split test or train.")
-    return scored_images(source.images, index_N, protocol, split)
+    return scored_images(
+        source.images, index_N, protocol, split, labels_N=source.labels_N, num_classes=source.num_classes
+    )

@@ -1,0 +1,95 @@
+"""Which measures can be taken of which model on which images, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vae_explorer.datasets.protocols import PROTOCOLS
+from vae_explorer.errors import UserError
+from vae_explorer.evaluation.catalogue import MEASURES
+from vae_explorer.evaluation.evaluation import posterior_of
+from vae_explorer.models.gaussian import DiagonalGaussian
+
+if TYPE_CHECKING:
+    from vae_explorer.evaluation.images import ScoredImages
+    from vae_explorer.evaluation.record import Measure, Need
+    from vae_explorer.models.interface import LatentModel
+    from vae_explorer.models.record import ModelRecord
+
+MOST_PLANE_DIMENSIONS = 2
+_POINTS_SHAPE = (2, 1, 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """What is to be measured: a model on images, with the training images at hand or not."""
+
+    record: ModelRecord
+    model: LatentModel
+    images: ScoredImages
+    has_training: bool = False
+
+
+def obstacle(measure: Measure, subject: Subject) -> str:
+    """Why the measure cannot be taken of this subject, in a sentence; empty where it can."""
+    for need in sorted(measure.needs):
+        is_met, reason = _NEEDS[need]
+        if not is_met(subject):
+            words = reason.format(model=subject.record.name, protocol=subject.images.protocol)
+            return f"{measure.title} cannot be measured here: {words}."
+    return ""
+
+
+def applicable(subject: Subject) -> tuple[Measure, ...]:
+    """The measures that can be taken, in the registry's order."""
+    return tuple(measure for measure in MEASURES if not obstacle(measure, subject))
+
+
+def require(measure: Measure, subject: Subject) -> None:
+    """Raise UserError, with the measures to choose from, where this one cannot be taken."""
+    if reason := obstacle(measure, subject):
+        others = ", ".join(item.name for item in applicable(subject))
+        raise UserError(reason, f"Choose from: {others}." if others else "Train another model.")
+
+
+def _has_gaussian_posterior(subject: Subject) -> bool:
+    if not subject.record.has_codes:
+        return False
+    return isinstance(posterior_of(subject.model, subject.images.first(1)), DiagonalGaussian)
+
+
+def _is_plane(subject: Subject) -> bool:
+    dimensions = subject.model.latent_space.dimensions
+    return 1 <= dimensions <= MOST_PLANE_DIMENSIONS and subject.record.condition != "part"
+
+
+_NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
+    "likelihood": (lambda subject: subject.record.has_likelihood, "model '{model}' has no likelihood"),
+    "prior": (lambda subject: subject.record.has_prior, "model '{model}' has no prior"),
+    "codes": (lambda subject: subject.record.has_codes, "model '{model}' has no codes"),
+    "Gaussian posterior": (_has_gaussian_posterior, "model '{model}' has no Gaussian posterior q(z|x)"),
+    "plane": (
+        _is_plane,
+        "it is for one or two latent dimensions, and for models that are not told a part of the picture",
+    ),
+    "more than two dimensions": (
+        lambda subject: subject.model.latent_space.dimensions > MOST_PLANE_DIMENSIONS,
+        "a latent space of at most two dimensions is seen whole, and no plane leaves anything of it out",
+    ),
+    "likelihood protocol": (
+        lambda subject: PROTOCOLS[subject.images.protocol].is_likelihood,
+        "protocol '{protocol}' gives a score, not a likelihood",
+    ),
+    "pictures": (
+        lambda subject: subject.images.image_shape != _POINTS_SHAPE,
+        "the items are points of the plane, not pictures",
+    ),
+    "labels": (lambda subject: subject.images.labels_N is not None, "the data set has no labels"),
+    "factors": (
+        lambda subject: subject.images.factors_NF is not None,
+        "the data set does not know from which factors its pictures were made",
+    ),
+    "training images": (lambda subject: subject.has_training, "it needs the training images, and they are not at hand"),
+}

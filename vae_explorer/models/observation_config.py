@@ -22,7 +22,7 @@ class ObservationConfig:
              "a pixel from the decoder. Learned and optimal stay above e⁻⁶, per-pixel ones between e⁻⁴ and e^1.5.",
     )  # fmt: skip
     gaussian_sigma: float = setting(
-        0.5**0.5, label="Gaussian sigma", minimum=1e-3, maximum=1e3, advanced=True, logarithmic=True, formula="σ",
+        0.70710678, label="Gaussian sigma", minimum=1e-3, maximum=1e3, advanced=True, logarithmic=True, formula="σ",
         help="Under the protocol gaussian: the fixed sigma, or where a learned one starts. At √½ the loss is the plain "
              "sum of squared errors, which on pictures in [0, 1] weighs the KL like a large beta.",
     )  # fmt: skip

@@ -90,14 +90,10 @@ def background(network: str) -> dict[str, Any]:
     """Times from a jump to a place never seen to the first view of it and to the sharp one, after a short training."""
     from vae_explorer.training.run_config import with_value
 
-    if network == "convolutional":
-        from tests.benchmarks.convolutional import register_convolutional
-
-        register_convolutional()
     app, window = make_window()
     session = window.session
     if network == "convolutional":
-        session.place_config(with_value(session.config, "model.name", "convolutional"))
+        session.place_config(with_value(session.config, "model.body", "convolutional"))
     canvas = window.panel("latent_map").canvas
     found: dict[str, Any] = {"network": network}
 

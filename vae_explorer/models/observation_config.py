@@ -12,7 +12,7 @@ from vae_explorer.config import setting
 VARIANCES = ("learned", "optimal", "fixed", "per-pixel")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ObservationConfig:
     """How p(x|z) spreads about its mean."""
 

@@ -3,7 +3,7 @@
     L(x) = E_q[log p(x|z)] - 1/2 sum_j (m_j^2 + s_j^2 - ln s_j^2 - 1)
 
 Summed over pixels and latents and averaged over images, so that beta = 1 is the bound itself. The likelihood is that of
-the run's protocol (`observation`), the bodies are those of `networks`, and what a step minimises is a function of its
+the run's protocol (`observation`), the bodies are those of `bodies`, and what a step minimises is a function of its
 own, so that the other models with a Gaussian posterior are this network under another objective.
 """
 
@@ -13,11 +13,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from vae_explorer.models.bodies import decoder_body, encoder_body
 from vae_explorer.models.gaussian import DiagonalGaussian, bounded_log_variance, standard_normal_log_prob
 from vae_explorer.models.interface import Batch, LatentModel, Latents, LatentSpace, Likelihood, Objective
-from vae_explorer.models.networks import PreciseLinear, full_precision, multilayer_perceptron
+from vae_explorer.models.networks import full_precision
 from vae_explorer.models.observation import observation_model
 
 if TYPE_CHECKING:
@@ -64,16 +65,11 @@ class VariationalAutoencoder(LatentModel):
         self.objective_of = objective_of
         self.latent_space = LatentSpace("euclidean", (config.latent_dimensions,))
         self.observation = observation_model(data_space, config)
-        channels, self._height, self._width = data_space.image_shape
-        self._raw_channels = channels * self.observation.outputs_per_pixel
+        channels, height, width = data_space.image_shape
         latents = config.latent_dimensions
-        self.encoder = multilayer_perceptron(
-            (data_space.num_pixels, *config.hidden_widths, 2 * latents), config.activation, output=PreciseLinear
-        )
-        self.decoder = multilayer_perceptron(
-            (latents, *reversed(config.hidden_widths), data_space.num_pixels * self.observation.outputs_per_pixel),
-            config.activation,
-        )
+        self.encoder = encoder_body(config, data_space.image_shape, 2 * latents)
+        raw_shape = (channels * self.observation.outputs_per_pixel, height, width)
+        self.decoder = decoder_body(config, latents, raw_shape)
 
     def start_from(self, mean_CHW: Tensor) -> None:
         """Let the decoder start at the mean image, where the configuration asks for it.
@@ -82,21 +78,23 @@ class VariationalAutoencoder(LatentModel):
         """
         if not self.config.start_at_mean_image:
             return
-        last = self.decoder[-1]
-        assert isinstance(last, nn.Linear)
+        bias = self.decoder[-1].bias
+        assert isinstance(bias, Tensor)
+        # One number a channel says nothing of places.
+        if bias.numel() != mean_CHW.numel() * self.observation.outputs_per_pixel:
+            mean_CHW = mean_CHW.mean((1, 2), keepdim=True)
         with torch.no_grad():
-            last.bias.copy_(self.observation.first_bias(mean_CHW).flatten())
+            bias.copy_(self.observation.first_bias(mean_CHW).flatten())
 
     def encode(self, x_BCHW: Tensor, condition: Tensor | None = None) -> DiagonalGaussian:
         """q(z|x) = N(m(x), diag s^2(x))."""
-        mean_BD, raw_BD = self.encoder(x_BCHW.flatten(1)).chunk(2, dim=-1)
+        mean_BD, raw_BD = self.encoder(x_BCHW).chunk(2, dim=-1)
         return DiagonalGaussian(mean_BD, bounded_log_variance(raw_BD))
 
     def decode(self, z: Latents, condition: Tensor | None = None) -> Likelihood:
         """p(x|z)."""
         assert isinstance(z, Tensor)
-        raw = full_precision(self.decoder(z)).unflatten(-1, (self._raw_channels, self._height, self._width))
-        likelihood: Likelihood = self.observation(raw)
+        likelihood: Likelihood = self.observation(full_precision(self.decoder(z)))
         return likelihood
 
     def log_prior(self, z: Latents, condition: Tensor | None = None) -> Tensor:

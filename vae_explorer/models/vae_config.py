@@ -6,30 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vae_explorer.config import setting
+from vae_explorer.models.body_config import BodyConfig, LatentConfig
 from vae_explorer.models.observation_config import ObservationConfig
 from vae_explorer.models.record import BOUND_TERMS, ModelRecord
 
 if TYPE_CHECKING:
     from vae_explorer.models.record import Builder
 
-ACTIVATIONS = ("relu", "tanh", "gelu", "silu", "leaky_relu", "softplus")
 
+@dataclass(frozen=True, kw_only=True)
+class VAEConfig(ObservationConfig, BodyConfig, LatentConfig):
+    """The VAE of Kingma & Welling."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VAEConfig(ObservationConfig):
-    """The VAE of Kingma & Welling with MLP bodies; the decoder mirrors the encoder."""
-
-    latent_dimensions: int = setting(
-        2, label="Latent dimensions", minimum=1, maximum=512, formula="z ∈ R^d",
-        help="Size of the latent space. With 2 the map shows all of it; with more it shows a plane through it.",
-    )  # fmt: skip
-    hidden_widths: tuple[int, ...] = setting(
-        (512, 256, 128), label="Hidden widths", minimum=1, maximum=8192,
-        help="Units of the encoder's hidden layers, from the image inwards; the decoder uses them in reverse.",
-    )  # fmt: skip
-    activation: str = setting(
-        "relu", label="Activation", choices=ACTIVATIONS, help="The nonlinearity after every hidden layer."
-    )
     beta: float = setting(
         1.0, label="Beta", minimum=0.0, maximum=1000.0, live=True, logarithmic=True,
         formula="loss = −E_q[log p(x|z)] + β · KL(q(z|x) ‖ p(z))",
@@ -42,8 +30,8 @@ class VAEConfig(ObservationConfig):
     )  # fmt: skip
     start_at_mean_image: bool = setting(
         False, label="Start at mean image", advanced=True, formula="b = ln(x̄ / (1 − x̄))",
-        help="Sets the decoder's last bias so that it starts at the mean training image, which need not be learned "
-             "then. The formula is that of Bernoulli pixels.",
+        help="Sets the decoder's last bias so that training starts at the mean image, or where the body has one bias "
+             "a colour at its mean pixel. The formula is that of Bernoulli pixels.",
     )  # fmt: skip
 
 

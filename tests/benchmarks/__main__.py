@@ -1,5 +1,5 @@
 """`python -m tests.benchmarks [NAME ...] [--out FOLDER]`: run benchmarks, print their tables, write
-FOLDER/NAME.json."""
+FOLDER/NAME.json. `models` takes the names of its rows after it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ NAMES = {
     "map": "P8, P9: pan and zoom with many codes, and how fast the map's background stands",
     "memory": "P10: memory of the app, and of training on a set larger than the memory allowed",
     "likelihood": "P11: exact likelihood by quadrature and IWAE-500",
+    "models": "every model at its published or measured number; followed by names of rows, those rows alone",
 }
 
 
@@ -25,6 +26,9 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="; ".join(f"{k}: {v}" for k, v in NAMES.items()))
     parser.add_argument("--out", type=Path, default=Path("benchmark-results"), help="folder for the JSON files")
     wishes = parser.parse_args()
+    rows: list[str] = []
+    if wishes.names[:1] == ["models"]:
+        wishes.names, rows = wishes.names[:1], wishes.names[1:]
     unknown = [name for name in wishes.names if name not in NAMES]
     if unknown or not wishes.names:
         for name, summary in NAMES.items():
@@ -32,7 +36,8 @@ def main() -> int:
         return 2 if unknown else 0
     wishes.out.mkdir(parents=True, exist_ok=True)
     for name in wishes.names:
-        result = importlib.import_module(f"tests.benchmarks.{name}").run()
+        module = importlib.import_module(f"tests.benchmarks.{name}")
+        result = module.run(rows) if rows else module.run()
         (wishes.out / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return 0
 

@@ -1,0 +1,178 @@
+"""The models of MODELS.md at their numbers, from a clean seed through the command line: one row a training.
+
+`python -m tests.benchmarks models [ROW ...]` trains and scores the rows named, or all of them. A row is a record:
+what `train` is told, and which numbers of `evaluate` must lie where. A comparison needs several rows and says what must
+hold between them; naming it trains its rows.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.reporting import machine, print_table
+
+Numbers = Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A number of `evaluate --json` on the 10,000 test images, and between which values it must lie (MODELS.md 3.1)."""
+
+    measure: str
+    low: float = -math.inf
+    high: float = math.inf
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def bar(self) -> str:
+        """The bar in words; empty where the number is only told."""
+        if self.low > -math.inf and self.high < math.inf:
+            return f"{self.low:g} to {self.high:g}"
+        if self.high < math.inf:
+            return f"at most {self.high:g}"
+        return f"at least {self.low:g}" if self.low > -math.inf else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One training: the arguments of `train` and what is checked after it."""
+
+    name: str
+    train: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What must hold between rows: `judge` gets the numbers of each and says lines of (what, value, bar, met)."""
+
+    name: str
+    rows: tuple[str, ...]
+    judge: Callable[[Mapping[str, Numbers]], list[tuple[str, str, str, bool]]]
+
+
+@dataclass
+class Outcome:
+    """What a row came to."""
+
+    numbers: dict[str, float] = field(default_factory=dict)
+    seconds_to_train: float = 0.0
+    seconds_to_score: float = 0.0
+
+
+def notes_network(protocol: str, latents: int, epochs: int, *more: str) -> tuple[str, ...]:
+    """784-400-J, ReLU, Adam 1e-3, batch 128, all 60,000 images, seed 0."""
+    return ("--preset", "tutorial", "--protocol", protocol, "--latent-dim", str(latents), "--epochs", str(epochs),
+            "--seed", "0", *more)  # fmt: skip
+
+
+ELBO = ("elbo", "reconstruction", "kl")
+ROWS: list[Row] = [
+    *(
+        Row(name=f"grey-{epochs}", train=notes_network("grey", 20, epochs), checks=(Check(measure="elbo"),))
+        for epochs in (1, 2, 5)
+    ),
+    Row(
+        name="grey-10",
+        train=notes_network("grey", 20, 10),
+        checks=(Check(measure="elbo", low=104.7, high=106.5), *(Check(measure=name) for name in ELBO[1:])),
+    ),
+    Row(
+        name="dynamic-20",
+        train=notes_network("dynamic", 20, 20),
+        checks=(Check(measure="elbo", high=101.0), *(Check(measure=name) for name in (*ELBO[1:], "active_units"))),
+    ),
+    Row(
+        name="dynamic-60",
+        train=notes_network("dynamic", 20, 60),
+        checks=(Check(measure="elbo", high=98.5), *(Check(measure=name) for name in ELBO[1:])),
+    ),
+    Row(
+        name="dynamic-2d-20",
+        train=notes_network("dynamic", 2, 20),
+        checks=(
+            Check(measure="elbo", high=157.0),
+            Check(measure="nll_quadrature", arguments=("--limit", "4000"), high=151.0),
+        ),
+    ),
+    Row(
+        name="beta4-5",
+        train=notes_network("dynamic", 20, 5, "--beta", "4"),
+        checks=(
+            Check(measure="elbo", low=124.7, high=127.7),
+            Check(measure="kl", low=7.8, high=9.8),
+            Check(measure="active_units", low=14, high=20),
+        ),
+    ),
+]
+COMPARISONS: list[Comparison] = []
+
+
+def run(names: Sequence[str] = ()) -> dict[str, Any]:
+    """Train, score and print the rows and comparisons of these names, or all."""
+    rows = {row.name: row for row in ROWS}
+    comparisons = {comparison.name: comparison for comparison in COMPARISONS}
+    unknown = [name for name in names if name not in rows and name not in comparisons]
+    if unknown:
+        raise SystemExit(f"There is no row {unknown[0]}. Choose from: {', '.join([*rows, *comparisons])}.")
+    chosen = list(names) or [*rows, *comparisons]
+    wanted = [part for name in chosen for part in (comparisons[name].rows if name in comparisons else (name,))]
+    outcomes: dict[str, Outcome] = {}
+    for name in dict.fromkeys(wanted):
+        outcomes[name] = train_and_score(rows[name])
+        print_table(f"{name}: train {' '.join(rows[name].train)}", _HEADER, _lines(rows[name], outcomes[name]))
+    for name in chosen:
+        if name in comparisons:
+            found = comparisons[name].judge({row: outcomes[row].numbers for row in comparisons[name].rows})
+            lines = [(what, value, bar, "yes" if met else "NO") for what, value, bar, met in found]
+            print_table(name, ("what", "value", "bar", "met"), lines)
+    return {"machine": machine(), "rows": {name: vars(outcome) for name, outcome in outcomes.items()}}
+
+
+_HEADER = ("measure", "value", "bar", "met", "training", "scoring")
+
+
+def _lines(row: Row, outcome: Outcome) -> list[tuple[str, ...]]:
+    lines = []
+    for check in row.checks:
+        value = outcome.numbers[check.measure]
+        met = ("yes" if check.low <= value <= check.high else "NO") if check.bar else ""
+        seconds = (f"{outcome.seconds_to_train:.0f} s", f"{outcome.seconds_to_score:.0f} s")
+        shown = " ".join((check.measure, *check.arguments))
+        lines.append((shown, f"{value:.2f}", check.bar, met, *(seconds if check is row.checks[0] else ("", ""))))
+    return lines
+
+
+def train_and_score(row: Row) -> Outcome:
+    """One row in processes of its own."""
+    outcome = Outcome()
+    with tempfile.TemporaryDirectory() as folder:
+        run_folder = str(Path(folder) / row.name)
+        begin = time.perf_counter()
+        _command("train", *row.train, "--run-dir", run_folder)
+        outcome.seconds_to_train = time.perf_counter() - begin
+        begin = time.perf_counter()
+        for arguments in dict.fromkeys(check.arguments for check in row.checks):
+            measures = ",".join(check.measure for check in row.checks if check.arguments == arguments)
+            said = json.loads(_command("evaluate", run_folder, "--json", "--measures", measures, *arguments))
+            outcome.numbers |= {item["name"]: float(item["value"]) for item in said["measures"]}
+        outcome.seconds_to_score = time.perf_counter() - begin
+    return outcome
+
+
+def _command(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "vae_explorer", *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise SystemExit(f"vae-explorer {' '.join(arguments)} failed:\n{done.stderr}")
+    return done.stdout

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vae_explorer.errors import SettingError
+from vae_explorer.models.continuous_bernoulli import ContinuousBernoulliPixels
+from vae_explorer.models.discretised_logistic import DiscretisedLogisticPixels
 from vae_explorer.models.gaussian_pixels import gaussian_pixels
 from vae_explorer.models.likelihoods import Bernoulli
 from vae_explorer.models.observation_base import ObservationModel, log_odds
@@ -39,11 +41,16 @@ def observation_model(data_space: DataSpace, config: ObservationConfig | None = 
             f"Points of the plane are no pixels, and '{data_space.protocol}' scores pixels.",
             "Choose the protocol gaussian.",
         )
+    settings = config or ObservationConfig()
     match data_space.protocol:
         case "grey" | "dynamic" | "threshold":
             return BernoulliPixels()
+        case "continuous-bernoulli":
+            return ContinuousBernoulliPixels()
+        case "discrete":
+            return DiscretisedLogisticPixels(settings.logistic_components)
         case "gaussian":
-            return gaussian_pixels(data_space, config or ObservationConfig())
+            return gaussian_pixels(data_space, settings)
         case other:
             raise SettingError(
                 "data.protocol", f"No likelihood belongs to the protocol '{other}'.", "Choose another protocol."

@@ -31,3 +31,9 @@ class ObservationConfig:
         help="Under the protocol gaussian: whether pictures pass a sigmoid, which keeps them in [0, 1]. Points of the "
              "plane never do.",
     )  # fmt: skip
+    logistic_components: int = setting(
+        1, label="Logistic components", minimum=1, maximum=20, advanced=True,
+        formula="P(x|z) = Σ_k w_k [σ((x + ½ − m_k)/s_k) − σ((x − ½ − m_k)/s_k)]",
+        help="Under the protocol discrete: how many logistic densities are mixed for a grey level. More can say that a "
+             "pixel is black or white and nothing between.",
+    )  # fmt: skip

@@ -73,8 +73,8 @@ GAUSSIAN_MIXTURE = ModelRecord(
     has_prior=True,
     has_codes=False,
     builder=_gaussian_builder,
-    map_note="Its latent is the number of a component, so there is no plane of codes; the plane of two-dimensional "
-    "data shows density and responsibilities instead.",
+    map_note="Its latent is the number of a component: samples and reconstructions are the components' means, and the "
+    "plane of two-dimensional data shows density and responsibilities.",
     data_needs=frozenset({"reals"}),
     is_fitted=True,
     has_gaussian_posterior=False,
@@ -91,8 +91,7 @@ BERNOULLI_MIXTURE = ModelRecord(
     has_prior=True,
     has_codes=False,
     builder=_bernoulli_builder,
-    map_note="Its latent is the number of a component, so there is no plane of codes; samples and reconstructions "
-    "are the components' pictures.",
+    map_note="Its latent is the number of a component: samples and reconstructions are the components' pictures.",
     data_needs=frozenset({"binary pixels"}),
     is_fitted=True,
     has_gaussian_posterior=False,

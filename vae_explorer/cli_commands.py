@@ -99,7 +99,8 @@ def _list_datasets(arguments: argparse.Namespace) -> int:
     records = [
         {
             **_words(record), "licence": record.licence, "image_shape": list(record.image_shape),
-            "num_classes": record.num_classes,
+            "num_classes": record.num_classes, "kind": record.kind, "protocols": list(record.protocols),
+            "factors": dict(zip(record.factor_names, record.factor_sizes, strict=True)),
         }
         for record in DATASETS
     ]  # fmt: skip

@@ -90,3 +90,36 @@ def test_an_unknown_preset_names_the_nearest() -> None:
     with pytest.raises(UserError, match="There is no preset named 'tutoral'") as caught:
         load_preset("tutoral")
     assert "tutorial" in caught.value.hint
+
+
+def test_another_data_set_goes_to_a_protocol_under_which_it_can_be_seen() -> None:
+    points = apply_assignment(default_config(), "data.dataset=two-moons")
+    assert points.data.protocol == "gaussian"
+    # What suits both is kept: going back does not change it again.
+    assert apply_assignment(points, "data.dataset=mnist").data.protocol == "gaussian"
+
+
+def test_a_protocol_under_which_the_data_set_cannot_be_seen_is_refused(tmp_path) -> None:
+    points = with_value(default_config(), "data.dataset", "ring")
+    for change in (
+        lambda: apply_assignment(points, "data.protocol=threshold"),
+        lambda: run_config_from_table({"data": {"dataset": "ring", "protocol": "threshold"}}, "mine.toml"),
+    ):
+        with pytest.raises(SettingError, match=r"Ring.*cannot be seen under the protocol 'threshold'") as caught:
+            change()
+        assert caught.value.key == "data.protocol"
+        assert "Choose gaussian" in caught.value.hint
+
+
+def test_a_file_that_leaves_the_protocol_out_means_the_data_sets_first() -> None:
+    assert run_config_from_table({"data": {"dataset": "ring"}}, "mine.toml").data.protocol == "gaussian"
+    assert run_config_from_table({}, "mine.toml").data.protocol == "grey"
+
+
+def test_the_form_offers_only_protocols_that_suit_the_data_set() -> None:
+    def choices(dataset: str) -> tuple[str, ...]:
+        config = with_value(default_config(), "data.dataset", dataset)
+        return next(item.choices for item in sections(config)[0].settings if item.name == "protocol")
+
+    assert choices("ring") == ("gaussian",)
+    assert choices("mnist")[0] == "grey"

@@ -1,4 +1,4 @@
-"""Images as training sees them: uint8 on the device, asked for by item id.
+"""Images as training sees them: uint8 on the device, asked for by item id; points of the plane are float32.
 
 An item id is a row of the training source and names the same picture for ever; splits are lists of ids. The
 test split is a thing of its own, loaded by `load_test_split` for evaluation and by nobody else.
@@ -40,17 +40,18 @@ class ImageStore(Protocol):
         """Where `gather` takes its index and puts its images."""
 
     def gather(self, index_B: Tensor) -> Tensor:
-        """The images at `index_B` (int64, on the device): uint8 of shape (B, C, H, W), a copy."""
+        """The images at `index_B` (int64, on the device): uint8 (float32 for points) of shape (B, C, H, W), a copy."""
 
 
 class ResidentImages:
-    """Images that stay on the device whole, as uint8: the fast way for everything that fits."""
+    """Items that stay on the device whole, as uint8 or float32: the fast way for everything that fits."""
 
     def __init__(self, images_NCHW: Tensor | np.ndarray, device: torch.device | str = "cpu") -> None:
-        """`images_NCHW`: uint8 of shape (N, C, H, W)."""
+        """`images_NCHW`: uint8 of shape (N, C, H, W), float32 for points of the plane."""
         images_NCHW = torch.as_tensor(images_NCHW)
-        assert images_NCHW.dtype == torch.uint8, f"uint8 of shape (N, C, H, W) wanted, not {images_NCHW.dtype}"
-        assert images_NCHW.ndim == 4, f"uint8 of shape (N, C, H, W) wanted, not {tuple(images_NCHW.shape)}"
+        wanted = torch.float32 if images_NCHW.shape[1:] == (2, 1, 1) else torch.uint8
+        assert images_NCHW.dtype == wanted, f"{wanted} of shape (N, C, H, W) wanted, not {images_NCHW.dtype}"
+        assert images_NCHW.ndim == 4, f"{wanted} of shape (N, C, H, W) wanted, not {tuple(images_NCHW.shape)}"
         self.num_images = images_NCHW.shape[0]
         self.image_shape: tuple[int, int, int] = (
             images_NCHW.shape[1],
@@ -63,7 +64,7 @@ class ResidentImages:
 
     @property
     def images_NCHW(self) -> Tensor:
-        """All images: uint8 of shape (N, C, H, W), not a copy."""
+        """All items, of shape (N, C, H, W), not a copy."""
         return self._rows.view(self.num_images, *self.image_shape)
 
     def gather(self, index_B: Tensor) -> Tensor:

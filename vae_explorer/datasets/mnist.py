@@ -22,7 +22,7 @@ _NUM_CLASSES = 10
 
 @dataclass(frozen=True, slots=True)
 class LabelledImages:
-    """One split in memory: `images_NCHW` uint8 and, where there are labels, `labels_N` int64 in 0..K-1."""
+    """One split in memory: `images_NCHW` uint8, points float32, and, where there are labels, `labels_N` int64."""
 
     images_NCHW: np.ndarray
     labels_N: np.ndarray | None

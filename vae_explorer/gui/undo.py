@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from vae_explorer.latent.arrangement import Arrangement
     from vae_explorer.training.run_config import RunConfig
 
+_WITH_OTHERS = frozenset({"model.name", "data.dataset"})
+"""Settings that change others with them: what is taken back is the whole configuration."""
+
 _EDIT_ID = 1
 _ARRANGE_ID = 2
 
@@ -37,8 +40,8 @@ class EditSetting(QUndoCommand):
         self._session.place_value(self.path, self._value)
 
     def undo(self) -> None:
-        """Set the earlier value. A model's own settings come back with it."""
-        if self.path == "model.name":
+        """Set the earlier value. A model's own settings and a data set's protocol come back with it."""
+        if self.path in _WITH_OTHERS:
             self._session.place_config(self._before)
         else:
             self._session.place_value(self.path, value_of(self._before, self.path))
@@ -49,7 +52,7 @@ class EditSetting(QUndoCommand):
 
     def mergeWith(self, other: QUndoCommand) -> bool:
         """Take over the value of the next command if it is about the same setting."""
-        if not isinstance(other, EditSetting) or other.path != self.path or self.path == "model.name":
+        if not isinstance(other, EditSetting) or other.path != self.path or self.path in _WITH_OTHERS:
             return False
         self._value = other._value
         return True

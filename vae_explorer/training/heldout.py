@@ -67,11 +67,13 @@ def measure_heldout(step: TrainingStep, index_N: Tensor, seed: int) -> HeldoutTe
 
 def mean_training_image(dataset: ImageDataset, most: int = 10_000) -> Tensor:
     """The mean of the training images (held-out ones left out), (C, H, W) in [0, 1] on the CPU; of the first `most`
-    only.
+    only. Points of the plane keep their unit.
     """
     chunks = dataset.train_index_N[:most].split(CHUNK)
-    total = torch.stack([dataset.images.gather(index_B).double().sum(0) for index_B in chunks]).sum(0)
-    return (total / (255 * sum(len(index_B) for index_B in chunks))).float().cpu()
+    stored = [dataset.images.gather(index_B) for index_B in chunks]
+    total = torch.stack([images_BCHW.double().sum(0) for images_BCHW in stored]).sum(0)
+    unit = 1 if stored[0].is_floating_point() else 255
+    return (total / (unit * sum(len(index_B) for index_B in chunks))).float().cpu()
 
 
 PROBE_BETA = 1000.0

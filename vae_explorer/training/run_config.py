@@ -33,9 +33,9 @@ DEFAULT_PRESET = "first-map"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
-    """Which pictures, and how they are scored."""
+    """Which pictures or points, and how they are scored."""
 
-    dataset: str = setting("mnist", label="Data set", choices=DATASETS.names, help="The pictures to learn.")
+    dataset: str = setting("mnist", label="Data set", choices=DATASETS.names, help="The pictures or points to learn.")
     protocol: str = setting(
         "grey", label="Protocol", choices=PROTOCOLS.names,
         help="What a pixel is and how it is scored. Bounds under different protocols cannot be compared.",
@@ -140,7 +140,18 @@ def _model_setting() -> Setting:
 
 
 def sections(config: RunConfig) -> tuple[Section, ...]:
-    """The sections of a configuration in the order of the form; those of `model` depend on the model chosen."""
+    """The sections of a configuration in the order of the form; those of `model` depend on the model chosen, and the
+    choice of protocols on the data set.
+    """
+    data, *others = _sections(config)
+    protocols = DATASETS[config.data.dataset].protocols
+    fitting = tuple(
+        dataclasses.replace(item, choices=protocols) if item.name == "protocol" else item for item in data.settings
+    )
+    return dataclasses.replace(data, settings=fitting), *others
+
+
+def _sections(config: RunConfig) -> tuple[Section, ...]:
     return (
         Section("data", "Data", settings_of(DataConfig)),
         Section("model", "Model", (_model_setting(), *settings_of(type(config.model)))),
@@ -151,7 +162,7 @@ def sections(config: RunConfig) -> tuple[Section, ...]:
 
 def setting_at(config: RunConfig, path: str) -> Setting:
     """The setting at a path such as `training.epochs`; raises SettingError that names the nearest one."""
-    found = {f"{section.name}.{item.name}": item for section in sections(config) for item in section.settings}
+    found = {f"{section.name}.{item.name}": item for section in _sections(config) for item in section.settings}
     if path not in found:
         raise SettingError(path, f"There is no setting '{path}'.", nearest_hint(path, found))
     return found[path]
@@ -169,10 +180,17 @@ def value_of(config: RunConfig, path: str) -> Value:
 
 def with_value(config: RunConfig, path: str, value: object) -> RunConfig:
     """The configuration with one value changed; raises SettingError. Another model keeps the settings that it
-    shares.
+    shares; another data set keeps the protocol where it can be seen under it, and else goes to its own first.
     """
     checked = checked_value(setting_at(config, path), value, path)
     section, name = path.split(".")
+    if path == "data.dataset":
+        protocols = DATASETS[str(checked)].protocols
+        protocol = config.data.protocol if config.data.protocol in protocols else protocols[0]
+        data = dataclasses.replace(config.data, dataset=str(checked), protocol=protocol)
+        return dataclasses.replace(config, data=data)
+    if path == "data.protocol":
+        _require_protocol(config.data.dataset, str(checked))
     if path == f"model.{_MODEL_NAME}":
         config_type = MODELS[str(checked)].config_type
         shared = {item.name for item in settings_of(config_type)} & {
@@ -182,6 +200,24 @@ def with_value(config: RunConfig, path: str, value: object) -> RunConfig:
         return dataclasses.replace(config, model_name=str(checked), model=config_type(**kept))
     part = dataclasses.replace(getattr(config, section), **{name: checked})
     return dataclasses.replace(config, **{section: part})
+
+
+def _require_protocol(dataset: str, protocol: str) -> None:
+    record = DATASETS[dataset]
+    if protocol not in record.protocols:
+        message = f"The data set “{record.title}” cannot be seen under the protocol '{protocol}'."
+        known = ", ".join(record.protocols)
+        hint = f"Choose {known}." if len(record.protocols) == 1 else f"Choose one of: {known}."
+        raise SettingError("data.protocol", message, f"{hint} Or choose another data set first.")
+
+
+def _data_from_table(table: dict[str, Any], where: str) -> DataConfig:
+    data = from_table(DataConfig, table, "data", where)
+    protocols = DATASETS[data.dataset].protocols
+    if "protocol" not in table and data.protocol not in protocols:
+        return dataclasses.replace(data, protocol=protocols[0])
+    _require_protocol(data.dataset, data.protocol)
+    return data
 
 
 def apply_assignment(config: RunConfig, assignment: str) -> RunConfig:
@@ -212,7 +248,7 @@ def run_config_from_table(table: Mapping[str, Any], where: str) -> RunConfig:
     name = tables["model"].pop(_MODEL_NAME, "vae")
     model_name = str(checked_value(_model_setting(), name, f"model.{_MODEL_NAME}"))
     return RunConfig(
-        data=from_table(DataConfig, tables["data"], "data", where),
+        data=_data_from_table(tables["data"], where),
         model_name=model_name,
         model=from_table(MODELS[model_name].config_type, tables["model"], "model", where),
         training=from_table(TrainingConfig, tables["training"], "training", where),

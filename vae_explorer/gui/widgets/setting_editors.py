@@ -79,7 +79,7 @@ def as_editor(widget: QWidget) -> SettingEditor:
 def choice_records(setting: Setting) -> dict[str, Record]:
     """The registry records behind a setting's choices; empty where the choices are plain words."""
     for registry in _REGISTRIES:
-        if setting.choices and registry.names() == setting.choices:
+        if setting.choices and set(setting.choices) <= set(registry.names()):
             return {record.name: cast("Record", record) for record in registry}
     return {}
 

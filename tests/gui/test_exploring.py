@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QObject, Qt, Slot
+from PySide6.QtCore import QCoreApplication, QObject, Qt, Slot
 from pytestqt.qtbot import QtBot
 
 from vae_explorer.errors import UserError
@@ -425,6 +425,41 @@ def test_a_failure_is_told_to_who_asked_and_to_no_later_question(thread: Explore
     asking.ask("codes", answer("new"), told.append, told.append)
     qtbot.waitUntil(lambda: bool(told), timeout=WAIT_MS)
     assert told == ["new"]
+
+
+def test_an_answer_on_its_way_when_the_next_question_is_asked_is_never_shown(
+    thread: ExplorerThread, looker: Looker, qtbot: QtBot
+) -> None:
+    """The decoder is held up; what it gives at last is already posted to this thread when the person has moved on."""
+    looker.gate = threading.Event()
+    asking, shown, later = Asking(thread), [], []
+    emitted = threading.Event()
+    thread.answered.connect(lambda *_: emitted.set(), Qt.ConnectionType.DirectConnection)
+    thread.adopt(Look(1))
+
+    def decoded(x: float) -> Callable[[Any], object]:
+        return lambda explorer: int(explorer.decode(np.array([[x]]))[0, 0, 0])
+
+    asking.ask("path", decoded(7.0), shown.append)
+    looker.gate.set()
+    assert emitted.wait(5)
+    looker.gate.clear()
+    asking.ask("path", decoded(9.0), later.append)
+    asking.ask("members", decoded(5.0), later.append)
+    # The old answer is delivered here, while the decoder works on the new question.
+    QCoreApplication.sendPostedEvents()
+    assert shown == later == []
+    looker.gate.set()
+    qtbot.waitUntil(lambda: len(later) == 2, timeout=WAIT_MS)
+    assert later == [9, 5]
+    assert shown == []
+    # Withdrawn while its answer is on the way: that is not shown either.
+    emitted.clear()
+    asking.ask("path", decoded(3.0), shown.append)
+    assert emitted.wait(5)
+    asking.withdraw("path")
+    QCoreApplication.sendPostedEvents()
+    assert shown == []
 
 
 def test_older_snapshots_are_ignored(thread: ExplorerThread, listener: Listener, qtbot: QtBot, looker: Looker) -> None:

@@ -22,6 +22,7 @@ from vae_explorer.gui.panels.decoded_image import DecodedImagePanel, point_text
 from vae_explorer.gui.panels.latent_map import LatentMapPanel
 from vae_explorer.gui.panels.reconstructions import ReconstructionsPanel, round_the_classes
 from vae_explorer.gui.panels.samples import SamplesPanel
+from vae_explorer.gui.panels.view import ViewPanel
 from vae_explorer.gui.session import Session, State
 from vae_explorer.gui.threads.place import DecodedPlace
 from vae_explorer.gui.widgets.map_canvas import MapCanvas
@@ -29,6 +30,7 @@ from vae_explorer.latent.map_rect import MapRect
 from vae_explorer.latent.view_catalogue import ViewChoice
 from vae_explorer.latent.views import LineView, PlaneView
 from vae_explorer.models.building import build_model
+from vae_explorer.models.catalogue import MODELS
 
 
 class Requests(QObject):
@@ -381,9 +383,29 @@ def test_a_model_without_codes_gets_a_sentence(stage: Stage) -> None:
     bare = dataclasses.replace(snapshot, codes_ND=None, stamp=snapshot.stamp + 1000)
     stage.session.show_snapshot(bare)
     assert "no codes" in stage.canvas.note
+    # What there is instead, too.
+    assert "samples and reconstructions are in their own panels" in stage.canvas.note
     QTest.mouseClick(stage.canvas, Qt.MouseButton.LeftButton, pos=stage.canvas.plot.center())
     assert stage.pin is None
     stage.canvas.grab()
+
+
+def test_a_model_without_a_space_says_what_it_offers_instead(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = stage.session.snapshot
+    assert snapshot is not None
+    vae = MODELS["vae"]
+    note = "Its latent is the number of a component; the components' pictures are among its samples."
+    monkeypatch.setitem(
+        MODELS._records, "vae", dataclasses.replace(vae, title="Mixture", has_codes=False, map_note=note)
+    )
+    panel = ViewPanel(stage.session)
+    stage.qtbot.addWidget(panel)
+    panel.set_active(True)
+    stage.session.map.num_dimensions = 0
+    stage.session.show_snapshot(dataclasses.replace(snapshot, codes_ND=None, stamp=snapshot.stamp + 1000))
+    panel._show_sections()
+    for said in (stage.canvas.note, panel.note.text()):
+        assert said == f"The model “Mixture” has no codes in a space that a plane could show. {note}"
 
 
 def test_before_anything_is_ready_the_panels_are_calm(make_stage: StageMaker) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPoint, QPointF, QRect, QSize, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QMenu
+from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
 from tests.gui.conftest import WAIT_MS
@@ -223,6 +223,35 @@ def test_hovering_a_code_finds_its_image_and_control_click_picks_it(ready: MainW
     with qtbot.waitSignal(arranged.arranged, timeout=WAIT_MS):
         click(ready, pixel_of(ready, 17), _CONTROL)
     assert arranged.arrangement.selection is None
+
+
+def test_the_ring_of_a_hovered_code_comes_and_goes_without_drawing_a_code(ready: MainWindow, qtbot: QtBot) -> None:
+    arranged, panel = ready.session.map, ready.panel("latent_map")
+    canvas = panel.canvas
+    drawn: list[str] = []
+    arranged.layer_drawn.connect(lambda name, _drawing: drawn.append(name))
+    for name in ("manifold", "posterior"):
+        arranged.set_layer(name, is_shown=False)
+    settle(ready, qtbot)
+    pixel = pixel_of(ready, 17)
+    canvas.set_overlay(pins=())
+    without = canvas.grab(QRect(pixel - QPoint(12, 12), QSize(25, 25))).toImage()
+    drawn.clear()
+    with qtbot.waitSignal(arranged.hovered_item_changed, timeout=WAIT_MS):
+        QTest.mouseMove(canvas, pixel + QPoint(1, 0))
+        QTest.mouseMove(canvas, pixel)
+    qtbot.waitUntil(lambda: canvas.overlay.item is not None, timeout=WAIT_MS)
+    assert canvas.grab(QRect(pixel - QPoint(12, 12), QSize(25, 25))).toImage() != without
+    # Drawn again while the mouse rests on the code, as in training, the codes carry no ring of their own.
+    panel.asking.ask("codes")
+    settle(ready, qtbot)
+    assert canvas._drawings["codes"].strokes == ()
+    QApplication.sendEvent(canvas, QEvent(QEvent.Type.Leave))
+    assert canvas.overlay.item is None
+    assert arranged.hovered_item is None
+    settle(ready, qtbot)
+    assert canvas.grab(QRect(pixel - QPoint(12, 12), QSize(25, 25))).toImage() == without
+    assert drawn == ["codes"]
 
 
 def test_panning_and_zooming_are_undone_in_one_step_each(ready: MainWindow, qtbot: QtBot) -> None:

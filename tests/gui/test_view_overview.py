@@ -217,7 +217,7 @@ def test_the_child_does_not_outlive_its_panel(qtbot: QtBot, monkeypatch: pytest.
     assert job.is_running
     qtbot.waitUntil(lambda: len(runs) == 1, timeout=WAIT_MS)
     panel.deleteLater()
-    qtbot.waitUntil(lambda: runs[0].is_over, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: runs[0]._process.returncode is not None, timeout=WAIT_MS)
     assert runs[0]._process.returncode < 0
 
 

@@ -112,7 +112,8 @@ def test_a_model_without_codes_has_a_sentence_instead(stage: Stage) -> None:
     assert snapshot is not None
     bare = dataclasses.replace(snapshot, codes_ND=None, stamp=snapshot.stamp + 1)
     stage.session.show_snapshot(bare)
-    assert stage.panel.note.text() == "This model has no codes in a space that a plane could show."
+    assert "no codes" in stage.panel.note.text()
+    assert "samples and reconstructions are in their own panels" in stage.panel.note.text()
     assert stage.panel.note.isVisible()
     assert not any(section.isVisible() for section in stage.panel.sections.values())
     stage.panel.add_bookmark()

@@ -126,6 +126,19 @@ def test_a_posterior_beyond_the_priors_box_is_found_around_q(side: float) -> Non
     assert exact.kl_from_q == pytest.approx(0.0, abs=5e-3)
 
 
+@pytest.mark.parametrize("dimensions", [1, 2])
+@pytest.mark.parametrize("has_grid", [True, False])
+def test_an_outliers_mass_beyond_the_box_is_found_where_q_stops_short(dimensions: int, has_grid: bool) -> None:
+    model = LinearGaussian(np.eye(dimensions), 0.4)
+    x_P = np.array([6.9, -7.4])[:dimensions]
+    _, covariance, log_evidence = model.truth(x_P)
+    q_mean, q_sigma = np.array([5.2, -5.0])[:dimensions], np.full(dimensions, 0.05)
+    coarse = finished(prepared_coarse_grid(model, (1, 1, dimensions))) if has_grid else None
+    exact = finished(exact_posterior(model, picture(x_P), q_mean, q_sigma, coarse))
+    assert exact.log_evidence == pytest.approx(log_evidence, abs=1e-4)
+    assert exact.sigma_D == pytest.approx(np.sqrt(np.diag(covariance)), rel=1e-3)
+
+
 def of_network(explorer: Explorer, x_CHW: Tensor) -> tuple[ExactPosterior, DiagonalGaussian]:
     with torch.no_grad():
         posterior = explorer.posterior(x_CHW[None])

@@ -9,12 +9,13 @@ import torch
 
 from tests.latent.layer_requests import RECT, drawings, make_request
 from vae_explorer.errors import UserError
+from vae_explorer.latent.curved_views import InverseCdfView, SphereView
 from vae_explorer.latent.explorer import Explorer
 from vae_explorer.latent.forces_layer import balance_words, gradients
 from vae_explorer.latent.layers import LAYERS, Focus, ForcesOptions
 from vae_explorer.latent.map_rect import MapRect
 from vae_explorer.latent.pacing import finished
-from vae_explorer.latent.views import PlaneView
+from vae_explorer.latent.views import PlaneView, View
 from vae_explorer.models.gaussian import kl_from_standard_normal
 
 WIDE = MapRect(-30.0, -30.0, 30.0, 30.0)
@@ -90,6 +91,57 @@ def test_arrows_stand_at_the_means_and_their_scale_is_told(make_explorer: Any) -
     )
     outward = (forces.reconstruction_ND * forces.mean_ND).sum() / (forces.mean_ND**2).sum()
     assert f"inward β KL = {outward:.2f} ±" in last.readout
+
+
+def curved_views() -> dict[str, tuple[View, MapRect]]:
+    shear = PlaneView.through(np.zeros(4), np.array([3.0, 0, 0, 0]), np.array([1.0, 0.5, 0, 0]), ("a", "b"))
+    return {
+        "inverse-cdf": (InverseCdfView.of_dimensions(0, 2, np.zeros(4)), MapRect(-0.1, -0.1, 1.1, 1.1)),
+        "sphere": (SphereView.through(np.eye(4)[[2, 0, 1]]), MapRect(-8.0, -8.0, 8.0, 8.0)),
+        "sheared plane": (shear, WIDE),
+    }
+
+
+@pytest.mark.parametrize("name", list(curved_views()))
+def test_the_legend_holds_where_a_map_unit_is_no_latent_unit(make_explorer: Any, name: str) -> None:
+    view, rect = curved_views()[name]
+    explorer = make_explorer(4)
+    options = ForcesOptions(60)
+    last = drawings("forces", explorer, make_request(explorer, options, rect=rect, view=view))[-1]
+    said = next(text for role, text in last.legend.entries if role == "muted")
+    pixels_a_nat = float(said.split()[-2]) / float(said.split()[0])
+    (ids,) = explorer.cache["forces in sight"].values()
+    assert len(ids) > 20
+    forces = finished(gradients(explorer, ids))
+    base = view.project(forces.mean_ND)
+    for strokes, pull_ND in zip(last.strokes, (-forces.mean_ND, forces.reconstruction_ND), strict=True):
+        start, end = strokes.xy_P2[::2], strokes.xy_P2[1::2]
+        drawn = np.hypot(*(end - start).T) * 300 / rect.width
+        which = np.array([np.hypot(*(base - xy).T).argmin() for xy in start], dtype=np.intp)
+        if name == "sphere" and strokes is last.strokes[0]:
+            # The KL pulls straight to the sphere's centre, along which this view does not see.
+            assert not len(which)
+            continue
+        assert len(which) > 20
+        seen_ND = seen_part(name, forces.mean_ND, pull_ND)[which]
+        # In pixels the legend rounds to whole ones: half of one in the 20 to 42 that it names.
+        assert drawn == pytest.approx(np.linalg.norm(seen_ND, axis=1) * pixels_a_nat, rel=0.03)
+        # Its direction is that in which a small step moves the place on the map.
+        moved = view.project(forces.mean_ND + 1e-5 * pull_ND)[which] - base[which]
+        cosine = ((end - start) * moved).sum(1) / np.hypot(*(end - start).T) / np.hypot(*moved.T)
+        assert cosine.min() > 0.999
+
+
+def seen_part(name: str, mean_ND: np.ndarray, pull_ND: np.ndarray) -> np.ndarray:
+    """The part of a force that a view sees, by hand: two coordinates, or what is across the radius in three."""
+    if name == "sphere":
+        seen = pull_ND.copy()
+        seen[:, 3] = 0.0
+        radial = mean_ND.copy()
+        radial[:, 3] = 0.0
+        radial /= np.linalg.norm(radial, axis=1, keepdims=True)
+        return seen - (seen * radial).sum(1, keepdims=True) * radial
+    return pull_ND[:, [0, 2]] if name == "inverse-cdf" else pull_ND[:, [0, 1]]
 
 
 def test_the_balance_is_one_where_training_has_come_to_rest() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.model_data import protocol_for
 from tests.training.streams import all_events, of_type
 from vae_explorer.datasets.image_dataset import ImageDataset
 from vae_explorer.models.catalogue import MODELS
@@ -301,7 +302,7 @@ def test_a_captured_step_trains_as_the_eager_one(tiny_config: RunConfig, tiny_da
 
 @pytest.mark.parametrize("record", list(MODELS), ids=lambda record: record.name)
 def test_every_model_trains_through_the_same_loop(record, tiny_config: RunConfig, tiny_dataset: ImageDataset) -> None:
-    config = with_value(tiny_config, "model.name", record.name)
+    config = with_value(with_value(tiny_config, "model.name", record.name), "data.protocol", protocol_for(record))
     finished = all_events(Trainer(config, tiny_dataset))[-1]
     assert isinstance(finished, events.Finished)
     assert finished.reason == "completed"

@@ -262,17 +262,21 @@ class LayerAsking(QObject):
     @Slot()
     def _focus_changed(self, _item: object = None) -> None:
         # The exact posterior of each of twenty codes a second under a moving mouse would take a core from training.
-        self.ask("posterior", is_draft=True)
-        self._attending.start()
+        for record in self._shown_records():
+            if record.follows_hover:
+                self.ask(record.name, is_draft=True)
+                self._attending.start()
 
     @Slot()
     def _attend(self) -> None:
-        self.ask("posterior")
+        for record in self._shown_records():
+            if record.follows_hover:
+                self.ask(record.name)
 
     def selection_changed(self) -> None:
         """Other items are selected: the codes are dimmed otherwise, and other posteriors are shown."""
         for record in self._shown_records():
-            if record.follows_focus:
+            if record.follows_selection:
                 self.ask(record.name)
 
 

@@ -306,8 +306,9 @@ class MapSession(QObject):
 
     @Slot(object)
     def _follow_beta(self, _config: object) -> None:
-        if self.layers["forces"].is_shown:
-            self.layer_changed.emit("forces")
+        for record in LAYERS:
+            if record.follows_beta and self.layers[record.name].is_shown:
+                self.layer_changed.emit(record.name)
 
     @Slot(object)
     def _prefer_dimensions(self, _validated: object) -> None:

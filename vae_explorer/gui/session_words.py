@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from vae_explorer.models.record import ModelRecord
 
 
 class State(Enum):
@@ -50,3 +53,11 @@ class Progress:
     def fraction(self) -> float:
         """0..1."""
         return min(1.0, self.step / self.total_steps) if self.total_steps else 0.0
+
+
+def no_plane_text(record: ModelRecord) -> str:
+    """Why there is no plane to show, and what is offered instead."""
+    if record.has_codes:
+        text = f"This state of the model “{record.title}” holds no codes that a plane could show."
+        return f"{text} Its samples and reconstructions are in their own panels."
+    return f"The model “{record.title}” has no codes in a space that a plane could show. {record.map_note}"

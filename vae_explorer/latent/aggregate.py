@@ -98,11 +98,6 @@ class GaussianMixture:
         return values_P - math.log(num_parts)
 
 
-def log_aggregate(z_PD: Floats, mean_MD: Floats, sigma_MD: Floats) -> Float64:
-    """log q(z) of latent points from the posteriors of M images, (P,), in nats."""
-    return GaussianMixture.diagonal(mean_MD, sigma_MD).log_density(z_PD)
-
-
 @dataclass(frozen=True, slots=True)
 class Surgery:
     """The mean KL and its two parts, in nats per image, from so many images.

@@ -25,7 +25,7 @@ from vae_explorer.latent.code_pictures import (
 from vae_explorer.latent.code_raster import raster_codes
 from vae_explorer.latent.code_values import UNKNOWN_ROW, distance_values
 from vae_explorer.latent.density import CELL_PIXELS, crowding, density_contours, density_field, density_raster
-from vae_explorer.latent.drawing import LayerDrawing, Legend, Raster, Strokes, ellipse_line, strokes_of
+from vae_explorer.latent.drawing import LayerDrawing, Legend, Raster, Strokes
 from vae_explorer.latent.layers import CodesOptions
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ _OPACITIES = np.array([0.25, 0.5, 0.75, 1.0, DIMMED])
 _FULL, _DIM = 3, 4
 _RAMP_PLANES = 8
 _MEDIAN_SAMPLE = 20_000
-_RING_PIXELS = 7.0
 _LINES_ENTRY = ("text", "lines hold 50, 80 and 95 % of the codes in sight")
 
 
@@ -111,10 +110,9 @@ def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | N
         if style == "pictures":
             yield None
             yield from _lay_pictures(explorer, request, sight, look, shown, side, rasters[0].pixels)
-    ring = _ring(request, placed, side if style == "pictures" else 0.0)
     num_shown, num_codes = sight.num, len(placed.xy_N2)
     yield LayerDrawing(
-        request.rect, rasters, (*strokes, *ring), legend=legend,
+        request.rect, rasters, strokes, legend=legend,
         readout=_readout(num_shown, num_codes, request, look),
         extras={
             "extent": placed.extent, "num_shown": num_shown, "num_codes": num_codes, "style": style,
@@ -316,17 +314,3 @@ def _pixels(request: LayerRequest, xy_N2: Floats) -> Floats:
     x_N = (xy_N2[:, 0] - request.rect.left) * (request.width / request.rect.width)
     y_N = (request.rect.top - xy_N2[:, 1]) * (request.height / request.rect.height)
     return np.stack([x_N, y_N], axis=1)
-
-
-def _ring(request: LayerRequest, placed: PlacedCodes, side: float) -> tuple[Strokes, ...]:
-    item = request.focus.hovered_item
-    if item is None or not 0 <= item < len(placed.order_N):
-        return ()
-    x, y = placed.xy_N2[np.flatnonzero(placed.order_N == item)[0]].tolist()
-    if not (np.isfinite(x) and np.isfinite(y)):
-        return ()
-    radius = max(_RING_PIXELS * request.pixel_ratio, 0.75 * side)
-    x_radius = radius * request.rect.width / request.width
-    y_radius = radius * request.rect.height / request.height
-    line = ellipse_line(x, y, np.diag([x_radius**2, y_radius**2]))
-    return (strokes_of([line], role="text", width=1.5),)

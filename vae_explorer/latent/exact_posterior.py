@@ -33,7 +33,8 @@ Float64 = NDArray[np.float64]
 Floats = NDArray[np.floating[Any]]
 
 HALF_WIDTH = 6.0
-"""Outside +-6 the prior N(0, I) has a mass of 4e-9 in two dimensions."""
+"""Outside +-6 the prior N(0, I) has a mass of 4e-9 in two dimensions; where an image has mass there, the box is wider.
+"""
 MOST_DIMENSIONS = 2
 
 _COARSE_SIDE = {1: 512, 2: 48}
@@ -46,6 +47,9 @@ _DECIDING_MARGIN = 7.0
 _MOST_LEVELS = 6
 _MOST_CELLS = 12_000
 _BEYOND_SIGMAS = 8.0
+# A cell at an edge of the box this near to the largest says that mass lies beyond: exp(-12) of it is 6e-6 a cell.
+_EDGE_MARGIN = 12.0
+_WIDER = 1.5
 _FARTHEST = 60.0
 _Q_NODES = {1: 40, 2: 20}
 # What a coarse grid may keep of decoded pictures for the next image looked at under the same weights.
@@ -162,6 +166,16 @@ def exact_posterior(
     else:
         points_ND, size = _box(low_D, high_D, _COARSE_SIDE[dimensions])
         log_joint_N = yield from _log_joint(model, x_BCHW, points_ND)
+    while True:
+        # Mass at an edge goes on beyond it, as that of an outlier's image where q stops short of it.
+        below_D, above_D = _edges_with_mass(points_ND, log_joint_N, low_D, high_D, size)
+        wider_low_D = np.where(below_D, np.maximum(low_D * _WIDER, -_FARTHEST), low_D)
+        wider_high_D = np.where(above_D, np.minimum(high_D * _WIDER, _FARTHEST), high_D)
+        if (wider_low_D == low_D).all() and (wider_high_D == high_D).all():
+            break
+        low_D, high_D = wider_low_D, wider_high_D
+        points_ND, size = _box(low_D, high_D, _COARSE_SIDE[dimensions])
+        log_joint_N = yield from _log_joint(model, x_BCHW, points_ND)
 
     finished: list[tuple[Float64, Float64, float]] = []
     for _ in range(_MOST_LEVELS):
@@ -258,6 +272,17 @@ def _box(low_D: Float64, high_D: Float64, side: int) -> tuple[Float64, float]:
         for low, high in zip(low_D, high_D, strict=True)
     ]
     return np.stack([axis.reshape(-1) for axis in np.meshgrid(*axes, indexing="ij")], axis=1), size
+
+
+def _edges_with_mass(
+    points_ND: Float64, log_joint_N: Float64, low_D: Float64, high_D: Float64, size: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """For each axis whether a cell at the lower and at the upper edge of the box holds mass that counts."""
+    has_mass_N1 = (log_joint_N > log_joint_N.max() - _EDGE_MARGIN)[:, None]
+    below_D = (has_mass_N1 & (points_ND < low_D + size)).any(axis=0)
+    # The last cell may reach over the edge.
+    above_D = (has_mass_N1 & (points_ND > high_D - size)).any(axis=0)
+    return below_D, above_D
 
 
 def _divided(points_ND: Float64, size: float, factor: int) -> Float64:

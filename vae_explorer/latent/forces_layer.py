@@ -47,6 +47,8 @@ _WANTED_PIXELS = 42.0
 _WANTED_PERCENTILE = 90.0
 _SHORTEST_PIXELS = 1.5
 _MOST_ROWS = 64
+# Of a latent coordinate, for the derivative of a view; and the ratio of slopes below which a view sees a line only.
+_DIFFERENCE, _FLAT = 1e-4, 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,8 +178,7 @@ def _drawing(explorer: Explorer, request: LayerRequest, ids_N: Ids, forces: Forc
     base_N2 = np.array(view.project(mean_ND), dtype=np.float64)
     if view.num_dimensions == 1:
         base_N2[:, 1] = item_heights(view, ids_N[finite_N])
-    reconstruction_N2 = _in_view(view, mean_ND, pull_ND)
-    kl_N2 = _in_view(view, mean_ND, -mean_ND)
+    reconstruction_N2, kl_N2 = _in_view(view, mean_ND, pull_ND, -mean_ND)
     shown_N = np.isfinite(np.concatenate([base_N2, reconstruction_N2, kl_N2], axis=1)).all(axis=1)
     if not shown_N.any():
         said = "No codes in sight." if not len(ids_N) else "The gradients are not finite."
@@ -199,13 +200,32 @@ def _drawing(explorer: Explorer, request: LayerRequest, ids_N: Ids, forces: Forc
     return LayerDrawing(rect, (), strokes, (), _legend(pixels, request.pixel_ratio), readout)
 
 
-def _in_view(view: View, mean_ND: Float64, vector_ND: Float64) -> Float64:
-    """Where the view sees vectors at the means point to, in map units, (N, 2): the derivative of `project`."""
-    length_N1 = np.linalg.norm(vector_ND, axis=1, keepdims=True)
-    step_ND = 1e-4 * vector_ND / np.maximum(length_N1, 1e-30)
+def _in_view(view: View, mean_ND: Float64, *vectors_ND: Float64) -> list[Float64]:
+    """Vectors at the means as the view shows them, (N, 2): its direction on the map, the length in latent units.
+
+    The direction is that of J g, J being the derivative of `project` at the mean; the length is that of the part of g
+    which the view sees, J^+ J g. So an arrow is as long as its force wherever it stands, also where a map unit is not a
+    latent one, as in the inverse-CDF square.
+    """
+    num, dimensions = mean_ND.shape
+    shifts_DD = _DIFFERENCE * np.eye(dimensions)
     with np.errstate(invalid="ignore"):
-        moved_N2 = np.asarray(view.project(mean_ND + step_ND)) - np.asarray(view.project(mean_ND - step_ND))
-    return np.asarray(moved_N2 * (length_N1 / 2e-4), dtype=np.float64)
+        ahead_ND2, behind_ND2 = (
+            np.asarray(
+                view.project((mean_ND[:, None] + sign * shifts_DD).reshape(-1, dimensions)), dtype=np.float64
+            ).reshape(num, dimensions, 2)
+            for sign in (1.0, -1.0)
+        )
+        jacobian_N2D = np.swapaxes(ahead_ND2 - behind_ND2, 1, 2) / (2.0 * _DIFFERENCE)
+    is_finite_N11 = np.isfinite(jacobian_N2D).all(axis=(1, 2), keepdims=True)
+    inverse_ND2 = np.linalg.pinv(np.where(is_finite_N11, jacobian_N2D, 0.0), rcond=_FLAT)
+    shown = []
+    for vector_ND in vectors_ND:
+        moved_N2 = np.einsum("nkd,nd->nk", jacobian_N2D, vector_ND)
+        length_N = np.linalg.norm(np.einsum("ndk,nk->nd", inverse_ND2, moved_N2), axis=1)
+        map_length_N = np.linalg.norm(moved_N2, axis=1)
+        shown.append(moved_N2 * (length_N / np.where(map_length_N > 0.0, map_length_N, 1.0))[:, None])
+    return shown
 
 
 def _arrows(base_N2: Float64, vector_N2: Float64, shortest: float, role: Role) -> Strokes:

@@ -191,16 +191,6 @@ def _determinant(G_N22: Float64) -> Float64:
     return determinant
 
 
-def axis_ratio(G_N22: Floats) -> Float64:
-    """How many times faster the picture changes along the fastest direction than along the slowest, (N,)."""
-    G = np.asarray(G_N22, dtype=np.float64)
-    middle = 0.5 * (G[..., 0, 0] + G[..., 1, 1])
-    spread = np.hypot(0.5 * (G[..., 0, 0] - G[..., 1, 1]), G[..., 0, 1])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio: Float64 = np.sqrt((middle + spread) / np.maximum(middle - spread, 0.0))
-    return ratio
-
-
 def tissot_covariance(G_N22: Floats) -> Float64:
     """G^-1, (N, 2, 2): its one-sigma ellipse holds the steps of length 1. NaN where G has no inverse."""
     G = np.asarray(G_N22, dtype=np.float64)
@@ -213,14 +203,12 @@ def tissot_covariance(G_N22: Floats) -> Float64:
 
 
 def step_lengths(X_TP: Tensor) -> Float64:
-    """Lengths of the steps of a polyline of embedded points, (T - 1,) float64."""
+    """Lengths of the steps of a polyline of embedded points, (T - 1,) float64.
+
+    Their sum is the curve's length: the integral of sqrt(c' G c') dt as T grows.
+    """
     lengths: Float64 = torch.linalg.vector_norm(X_TP[1:].double() - X_TP[:-1].double(), dim=1).cpu().numpy()
     return lengths
-
-
-def curve_length(X_TP: Tensor) -> float:
-    """Length of an embedded polyline: the integral of sqrt(c' G c') dt as T grows."""
-    return float(step_lengths(X_TP).sum())
 
 
 def curve_energy(X_TP: Tensor) -> float:

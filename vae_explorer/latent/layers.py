@@ -169,8 +169,9 @@ class LayerRecord:
 
     `legend` says in words how it is read, with the unit; `cost` what it costs and how often it is renewed while
     training, at most once in `seconds_between`; `needs` what must be there: `dataset`, `likelihood`, `prior`,
-    `gaussian posterior`, `labels`. `follows_focus`: it is drawn again when hover, selection or beta change. `renderer`
-    is `module:function`.
+    `gaussian posterior`, `labels`. `follows_selection`, `follows_hover` and
+    `follows_beta`: it is drawn again when other items are selected, another item or picture is looked at, or beta is
+    moved. `renderer` is `module:function`.
     """
 
     name: str
@@ -185,7 +186,9 @@ class LayerRecord:
     is_shown: bool = False
     seconds_between: float = 0.25
     needs: frozenset[str] = frozenset()
-    follows_focus: bool = False
+    follows_selection: bool = False
+    follows_hover: bool = False
+    follows_beta: bool = False
     bakes_opacity: bool = False
 
     @property
@@ -250,7 +253,7 @@ for _record in (
         "Kingma, Welling: Auto-Encoding Variational Bayes, arXiv 1312.6114",
         "A point an image, coloured by class or by a value an image; density with contours where there are many.",
         "Almost free: the training step has them already; renewed with every look",
-        "vae_explorer.latent.codes_layer:draw", CodesOptions, is_shown=True, follows_focus=True, bakes_opacity=True,
+        "vae_explorer.latent.codes_layer:draw", CodesOptions, is_shown=True, follows_selection=True, bakes_opacity=True,
     ),
     LayerRecord(
         "forces", "Forces", "What pulls each code: the reconstruction one way, the KL the other.",
@@ -259,7 +262,7 @@ for _record in (
         "beta times the KL.",
         "One backward pass for so many images; renewed once a second",
         "vae_explorer.latent.forces_layer:draw", ForcesOptions, opacity=1.0, seconds_between=1.0,
-        needs=frozenset({"dataset", "likelihood", "prior", "gaussian posterior"}), follows_focus=True,
+        needs=frozenset({"dataset", "likelihood", "prior", "gaussian posterior"}), follows_beta=True,
     ),
     LayerRecord(
         "posterior", "Posterior", "How sure the encoder is of the hovered and the selected images.",
@@ -268,7 +271,7 @@ for _record in (
         "with KL(q || exact) in nats.",
         "Up to a few thousand decodings for the hovered image; renewed once a second",
         "vae_explorer.latent.posterior_layer:draw", PosteriorOptions, opacity=1.0, is_shown=True, seconds_between=1.0,
-        needs=frozenset({"dataset", "gaussian posterior"}), follows_focus=True,
+        needs=frozenset({"dataset", "gaussian posterior"}), follows_selection=True, follows_hover=True,
     ),
 ):  # fmt: skip
     LAYERS.add(_record)

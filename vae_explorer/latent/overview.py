@@ -228,11 +228,6 @@ class OverviewRun:
         self._outcome = self._outcome or UserError("The overview was cancelled.", "Start it again when you want it.")
         self._end()
 
-    @property
-    def is_over(self) -> bool:
-        """Whether there is a result or an error and the child is gone."""
-        return self._outcome is not None
-
     def _progress(self) -> OverviewProgress:
         # The last line may be half written.
         whole = [line for line in self._said("progress.jsonl") if line.endswith("\n")]

@@ -47,14 +47,6 @@ def item_near(explorer: Explorer, view: View, xy: tuple[float, float], radius: f
     return (int(placed.order_N[near_P[nearest]]), distance) if distance <= radius else None
 
 
-def items_in_rectangle(explorer: Explorer, view: View, rect: MapRect) -> Ids:
-    """The items whose codes stand in the rectangle, its edges included."""
-    placed = explorer.code_layer.placed(explorer, view)
-    if placed is None:
-        return np.zeros(0, dtype=np.int64)
-    return _sorted_ids(explorer, placed, np.flatnonzero(_inside(placed, rect)))
-
-
 def items_in_polygon(explorer: Explorer, view: View, polygon_P2: Floats) -> Iterator[Ids | None]:
     """The items whose codes stand inside the closed polygon by the even-odd rule; None between the steps, ids last.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from vae_explorer.models.lda_config import LDA
+from vae_explorer.models.mixture_config import BERNOULLI_MIXTURE, GAUSSIAN_MIXTURE
+from vae_explorer.models.pca_config import PCA, PPCA
 from vae_explorer.models.record import ModelRecord
 from vae_explorer.models.vae_config import VAE
 from vae_explorer.registry import Registry
@@ -10,5 +13,10 @@ MODELS: Registry[ModelRecord] = Registry("model")
 
 for _record in (
     VAE,  # the first is what a file without a name means
+    PCA,
+    PPCA,
+    LDA,
+    GAUSSIAN_MIXTURE,
+    BERNOULLI_MIXTURE,
 ):
     MODELS.add(_record)

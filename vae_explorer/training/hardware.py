@@ -102,13 +102,17 @@ def choose_num_threads(
         num = wish or torch.get_num_threads()
         torch.set_num_threads(num)
         return num
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     candidates = [1]
-    while candidates[-1] * 2 <= cores - spare_cores:
+    while candidates[-1] * 2 <= num_cores() - spare_cores:
         candidates.append(candidates[-1] * 2)
     chosen = candidates[0] if len(candidates) == 1 else _fastest_num_threads(candidates, make_step())
     torch.set_num_threads(chosen)
     return chosen
+
+
+def num_cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _fastest_num_threads(candidates: list[int], step: Callable[[], object]) -> int:

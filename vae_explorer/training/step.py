@@ -125,12 +125,20 @@ class TrainingStep:
 class FittedStep(TrainingStep):
     """A step of a model that is fitted from statistics of the data: no gradient and no optimiser."""
 
+    _version = -1
+
     def __call__(self, index_B: Tensor) -> Tensor:
         """Let the model take up the items of these ids; returns the row as `TrainingStep.__call__`."""
         with torch.no_grad():
             objective = self.model.learn(self.batch_of(index_B, self.data_noise))
             zero = torch.zeros((), device=self.device)
             return self.row_of(index_B, objective, zero, zero)
+
+    def has_new_weights(self) -> bool:
+        """Whether the weights were worked out anew since this was last asked; True the first time."""
+        version = sum(parameter._version for parameter in self.model.parameters())
+        is_new, self._version = version != self._version, version
+        return is_new
 
 
 def make_optimiser(parameters: list[torch.nn.Parameter], learning_rate: Tensor, beta2: float) -> torch.optim.Adam:

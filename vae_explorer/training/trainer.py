@@ -27,6 +27,7 @@ from vae_explorer.training.hardware import (
     choose_precision,
     device_title,
     generator_for,
+    num_cores,
 )
 from vae_explorer.training.heldout import effective_beta, encode_items, mean_training_image, measure_heldout
 from vae_explorer.training.loop import TrainingLoop
@@ -62,7 +63,9 @@ class Trainer:
         self.run_name = run_name
         self.record = MODELS[config.model_name]
         self.device = choose_device(config.training.device)
-        self.precision = choose_precision(config.training.precision, self.device)
+        # Closed forms need every digit: nothing of a fitted model is worked out in bfloat16.
+        wish = "float32" if self.record.is_fitted else config.training.precision
+        self.precision = choose_precision(wish, self.device)
         seed = config.training.seed
         self.data_space = DataSpace(
             dataset.image_shape, dataset.num_classes, config.data.protocol, len(dataset.train_index_N)
@@ -120,7 +123,8 @@ class Trainer:
 
     def untrained_snapshot(self) -> Snapshot:
         """The model as it stands with the codes of every item; for the map before training starts."""
-        encode_items(self.step, _stream(self.config.training.seed, 4))
+        if not self.record.is_fitted:  # whose codes every snapshot works out where the weights are new
+            encode_items(self.step, _stream(self.config.training.seed, 4))
         return self.snapshot()
 
     def run(self, control: Control) -> Iterator[Event]:
@@ -130,9 +134,11 @@ class Trainer:
         yield from TrainingLoop(self, control, step).run()
 
     def _runnable_step(self) -> Callable[[torch.Tensor], torch.Tensor]:
-        self._num_threads = choose_num_threads(
-            self.config.training.num_threads, self.device, self._spare_cores, self._trial_step
-        )
+        wish = self.config.training.num_threads
+        if self.record.is_fitted:
+            # A trial would work out eigenvalues, or be as long as an epoch, again and again.
+            wish = wish or max(1, num_cores() - self._spare_cores)
+        self._num_threads = choose_num_threads(wish, self.device, self._spare_cores, self._trial_step)
         if self.device.type == "cuda" and not self.record.is_fitted:
             return CapturedStep(self.step, self.config.training.batch_size)
         return self.step
@@ -181,7 +187,11 @@ class Trainer:
         )
 
     def snapshot(self) -> Snapshot:
-        """The model as it stands, with the codes of each item's last visit."""
+        """The model as it stands, with the codes of each item's last visit; of a fitted model, whose weights jump, with
+        the codes of now.
+        """
+        if isinstance(self.step, FittedStep) and self.step.has_new_weights():
+            encode_items(self.step, _stream(self.config.training.seed, 4))
         return take_snapshot(
             self.model,
             self.step.codes_ND,

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 from vae_explorer.gui import theme
 from vae_explorer.gui.layer_asking import LayerAsking
 from vae_explorer.gui.map_gestures import MapGestures
+from vae_explorer.gui.session_words import no_plane_text
 from vae_explorer.gui.widgets.map_canvas import MapCanvas
 from vae_explorer.gui.widgets.map_legend import MapLegend
 from vae_explorer.gui.widgets.map_overlay import PinMark, Place
@@ -170,11 +171,7 @@ class LatentMapPanel(QWidget):
         if not self._is_active:
             return
         if snapshot.codes_ND is None:
-            title = MODELS[snapshot.model_name].title
-            self.canvas.set_note(
-                f"The model “{title}” has no codes in a space that a plane could show. "
-                "Its samples and reconstructions are in their own panels."
-            )
+            self.canvas.set_note(no_plane_text(MODELS[snapshot.model_name]))
             self.readout.setText("")
             return
         looked_at = (snapshot.run_name, snapshot.model_name, snapshot.model_config)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from vae_explorer.gui.session_words import no_plane_text
 from vae_explorer.gui.widgets.view_bookmarks import Bookmarks
 from vae_explorer.gui.widgets.view_fields import FoldSection, wrapped_label
 from vae_explorer.gui.widgets.view_overview import OverviewSection
 from vae_explorer.gui.widgets.view_picker import ViewPicker
 from vae_explorer.gui.widgets.view_sliders import HiddenDimensions
+from vae_explorer.models.catalogue import MODELS
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
@@ -114,7 +116,7 @@ class ViewPanel(QWidget):
         if self.session.snapshot is None:
             self.note.setText("The views of the latent space appear when the model has been prepared.")
         else:
-            self.note.setText("This model has no codes in a space that a plane could show.")
+            self.note.setText(no_plane_text(MODELS[self.session.snapshot.model_name]))
         shown = {
             "view": num_dimensions > 0, "sliders": self.sliders.is_needed, "bookmarks": num_dimensions > 0,
             "overview": self.overview.is_offered,

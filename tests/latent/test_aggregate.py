@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -10,6 +11,7 @@ from tests.latent.layer_requests import RECT, drawings, make_request
 from vae_explorer.errors import UserError
 from vae_explorer.latent.aggregate import GaussianMixture, Surgery, surgery
 from vae_explorer.latent.aggregate_layer import surgery_gauge, surgery_words
+from vae_explorer.latent.all_posteriors import Posteriors, prepared_posteriors
 from vae_explorer.latent.drawing import Gauge
 from vae_explorer.latent.explorer import Anchors, Explorer
 from vae_explorer.latent.layers import LAYERS, AggregateOptions
@@ -83,6 +85,85 @@ def test_posteriors_that_do_not_touch_are_at_the_ceiling() -> None:
     assert "ceiling ln 64 = 4.16 · from 64 of 1,000 images" in words
 
 
+def test_the_mixture_is_never_subsampled() -> None:
+    """9,000 posteriors that do not touch tell ln 9,000 to any number of queries; of 4,096 no more than ln 4,096."""
+    mean, sigma = np.arange(9000.0)[:, None], np.full((9000, 1), 1e-3)
+    parts = finished(surgery(mean, sigma, 500))
+    assert (parts.num_images, parts.num_queries) == (9000, 500)
+    assert parts.mutual_information == pytest.approx(math.log(9000), abs=1e-9)
+    assert parts.ceiling == pytest.approx(math.log(9000))
+    # Tiles of parts add up to the direct sum.
+    random = np.random.default_rng(0)
+    mean, sigma = random.normal(size=(9000, 2)), random.uniform(0.1, 0.5, size=(9000, 2))
+    z = random.normal(size=(5, 2)) * 2
+    wanted = direct_log_aggregate(z, mean, sigma)
+    assert GaussianMixture.diagonal(mean, sigma).log_density(z) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_few_queries_agree_with_all_within_their_error() -> None:
+    random = np.random.default_rng(4)
+    mean, sigma = random.normal(size=(3000, 4)) * 1.2, random.uniform(0.2, 0.6, size=(3000, 4))
+    every, some = (finished(surgery(mean, sigma, num)) for num in (3000, 400))
+    assert every.kl == some.kl
+    assert some.mutual_information == pytest.approx(every.mutual_information, abs=4 * some.error)
+    assert 0.02 < some.error < 0.2
+
+
+def test_all_training_items_are_encoded_in_steps_that_go_on_where_they_were(
+    make_snapshot: Any, tiny_dataset: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explorer = Explorer()
+    explorer.adopt(make_snapshot())
+    explorer.show_images(tiny_dataset)
+    asked: list[int] = []
+    seen = explorer.seen
+    monkeypatch.setattr(explorer, "seen", lambda ids: asked.extend(ids.tolist()) or seen(ids))
+    steps = prepared_posteriors(explorer)
+    next(steps)
+    assert 0 < len(asked) < 240
+    steps.close()
+    posteriors = finished(prepared_posteriors(explorer))
+    wanted = tiny_dataset.train_index_N.numpy()
+    assert asked == wanted.tolist()
+    assert np.array_equal(posteriors.ids_N, wanted)
+    q = explorer.posterior(seen(wanted))
+    assert posteriors.mean_ND == pytest.approx(q.mean.numpy(), abs=1e-5)
+    assert posteriors.sigma_ND == pytest.approx(q.standard_deviation.numpy(), rel=1e-4)
+
+
+def test_while_training_the_parts_are_renewed_at_a_rate_of_their_own(
+    make_snapshot: Any, tiny_dataset: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explorer = Explorer()
+    explorer.adopt(make_snapshot(step=100))
+    explorer.show_images(tiny_dataset)
+    clock = [1000.0]
+    monkeypatch.setattr("vae_explorer.latent.aggregate_layer.time.monotonic", lambda: clock[0])
+
+    def drawn(is_training: bool) -> Any:
+        request = dataclasses.replace(make_request(explorer, AggregateOptions("holes")), is_training=is_training)
+        return drawings("aggregate", explorer, request)[-1]
+
+    first = drawn(True)
+    assert "step" not in first.readout
+    assert "from 240 of 240 images" in first.readout
+    seconds = first.extras["seconds_apart"]
+    assert seconds > 0
+    explorer.adopt(make_snapshot(seed=1, step=200))
+    behind = drawn(True)
+    assert behind.readout == f"{first.readout} · as of step 100"
+    assert behind.legend.gauge == first.legend.gauge
+    assert behind.extras["is_behind"]
+    assert "seconds_apart" not in behind.extras
+    clock[0] += seconds / 0.04 + 1e-3
+    assert "step" not in drawn(True).readout
+    # Where nothing trains, nothing is put off.
+    explorer.adopt(make_snapshot(seed=2, step=300))
+    last = drawn(False)
+    assert "step" not in last.readout
+    assert "is_behind" not in last.extras
+
+
 def test_kl_is_information_plus_mismatch() -> None:
     random = np.random.default_rng(2)
     mean, sigma = random.normal(size=(1500, 2)) * 1.4, random.uniform(0.2, 0.9, size=(1500, 2))
@@ -109,6 +190,7 @@ def explorer_with(make_snapshot: Any, dataset: Any, mean_MD: np.ndarray, sigma_M
     explorer.adopt(make_snapshot(dimensions=mean_MD.shape[1]))
     explorer.show_images(dataset)
     explorer.cache["anchors"] = Anchors(np.arange(len(mean_MD)), mean_MD, sigma_MD)
+    explorer.cache["posteriors"] = Posteriors(np.arange(len(mean_MD)), mean_MD, sigma_MD, len(mean_MD))
     return explorer
 
 
@@ -197,7 +279,7 @@ def test_the_scale_of_the_holes_follows_training_smoothly(make_snapshot: Any, ti
 def test_the_legend_has_the_kl_as_a_bar_of_two_parts(make_snapshot: Any, tiny_dataset: Any, shows: str) -> None:
     explorer = explorer_with(make_snapshot, tiny_dataset, np.linspace([-4, 0], [4, 0], 64), np.full((64, 2), 0.5))
     first, last = drawings("aggregate", explorer, make_request(explorer, AggregateOptions(shows)))
-    parts = explorer.cache["surgery"]
+    parts = explorer.lasting["surgery"].parts
     assert first.legend.gauge is None
     assert last.legend.gauge == Gauge(
         (
@@ -211,7 +293,7 @@ def test_the_legend_has_the_kl_as_a_bar_of_two_parts(make_snapshot: Any, tiny_da
 
 
 def test_the_bar_says_where_its_parts_are_bounds_only() -> None:
-    gauge = surgery_gauge(Surgery(8.3, 8.31, -0.01, math.log(4096), 4096))
+    gauge = surgery_gauge(Surgery(8.3, 8.31, -0.01, math.log(4096), 4096, 2000))
     assert [(value, name) for _, value, name in gauge.parts] == [
         (8.31, "mutual information I, at least"), (0.0, "mismatch, at most")
     ]  # fmt: skip
@@ -262,7 +344,7 @@ def test_no_images_and_another_space(make_snapshot: Any, tiny_dataset: Any) -> N
         drawings("aggregate", explorer, make_request(explorer))
     other = PlaneView.of_dimensions(0, 1, np.zeros(5))
     assert drawings("aggregate", explorer, make_request(explorer, view=other))[-1].rasters == ()
-    assert "≥" not in surgery_words(Surgery(5.82, 5.22, 0.60, math.log(4096), 4096), 60_000)
+    assert "≥" not in surgery_words(Surgery(5.82, 5.22, 0.60, math.log(4096), 4096, 2000), 60_000)
     explorer.show_images(tiny_dataset)
     empty = MapRect(500.0, 500.0, 501.0, 501.0)
     assert drawings("aggregate", explorer, make_request(explorer, rect=empty))[-1].legend is not None

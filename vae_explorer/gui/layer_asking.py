@@ -79,6 +79,7 @@ class LayerAsking(QObject):
         self._map.layer_changed.connect(self._layer_changed)
         self._map.hovered_item_changed.connect(self._focus_changed)
         self._map.given_changed.connect(self._focus_changed)
+        session.state_changed.connect(self._look_on)
 
     @property
     def is_settled(self) -> bool:
@@ -143,7 +144,8 @@ class LayerAsking(QObject):
         width, height = (max(1, round(side * ratio)) for side in (frame.width, frame.height))
         ink = layer_ink(theme.current(), state.opacity if record.bakes_opacity else 1.0)
         request = LayerRequest(
-            view, frame.rect, width, height, ratio, ink, state.opacity, state.options, self._map.focus(), is_draft
+            view, frame.rect, width, height, ratio, ink, state.opacity, state.options, self._map.focus(), is_draft,
+            self._session.state is State.TRAINING,
         )  # fmt: skip
         if not record.is_survey:
             self._owed.add(name)
@@ -161,7 +163,9 @@ class LayerAsking(QObject):
         if drawn.drawing.is_whole:
             self._under_way.discard(name)
             if record.is_survey:
-                self._survey_rests_until = time.monotonic() + drawn.seconds / SURVEY_SHARE
+                # What has a share of its own does not keep the others waiting.
+                seconds = drawn.seconds - drawn.drawing.extras.get("seconds_apart", 0.0)
+                self._survey_rests_until = time.monotonic() + seconds / SURVEY_SHARE
                 self._look_on()
             elif drawn.stamp >= self._session.explorer_thread.stamp:
                 self._owed.discard(name)
@@ -240,6 +244,8 @@ class LayerAsking(QObject):
 
     def _is_stale(self, record: LayerRecord) -> bool:
         shown = self._shown.get(record.name)
+        if shown is not None and shown.extras.get("is_behind"):
+            return True
         seen = None if shown is None else (shown.extras.get("stamp"), shown.extras.get("view"))
         return seen != (self._session.explorer_thread.stamp, self._map.view)
 

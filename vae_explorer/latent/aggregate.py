@@ -26,8 +26,10 @@ Floats = NDArray[np.floating[Any]]
 # Within this of ln M the estimator of I says no more than "at least".
 NEAR_CEILING = 0.1
 _DRAW_SEED = 0
-# 64 rows of 4,096 anchors are 2 MB: they stay in the cache.
-_MOST_ROWS = 64
+# 64 rows of 4,096 parts are 2 MB: they stay in the cache.
+_MOST_ROWS, _PARTS_AT_ONCE = 64, 4096
+NUM_QUERIES = 2000
+"""Draws of q(z|x) from which I(x;z) is averaged; of the mixture nothing is left out."""
 # exp(-60) of the largest part is nothing in float64, and exp of much less takes many times longer.
 _NOTHING = -60.0
 
@@ -80,7 +82,7 @@ class GaussianMixture:
         num_parts = len(self.constant_M)
         values_P = np.empty(len(z_PD))
         # One block for all steps: fresh memory for each would cost more than the sums.
-        block_BM = torch.empty(min(len(z_PD), _MOST_ROWS), num_parts, dtype=torch.float64)
+        block_BM = torch.empty(min(len(z_PD), _MOST_ROWS) * min(num_parts, _PARTS_AT_ONCE), dtype=torch.float64)
 
         @torch.no_grad()
         def evaluate(part: slice) -> None:
@@ -88,11 +90,18 @@ class GaussianMixture:
             features = [z.square(), z]
             if self.has_product:
                 features.append(z.prod(dim=1, keepdim=True))
-            log_BM = block_BM[: len(z)]
-            torch.addmm(self.constant_M, torch.cat(features, dim=1), self.coefficient_FM, out=log_BM)
-            largest_B1 = log_BM.amax(1, keepdim=True)
-            log_BM.sub_(largest_B1).clamp_min_(_NOTHING)
-            values_P[part] = (log_BM.exp_().sum(1).log_() + largest_B1[:, 0]).numpy()
+            features_BF = torch.cat(features, dim=1)
+            largest_B1 = torch.full((len(z), 1), -math.inf, dtype=torch.float64)
+            sum_B = torch.zeros(len(z), dtype=torch.float64)
+            for start in range(0, num_parts, _PARTS_AT_ONCE):
+                some = slice(start, min(start + _PARTS_AT_ONCE, num_parts))
+                width = some.stop - some.start
+                log_BM = block_BM[: len(z) * width].view(len(z), width)
+                torch.addmm(self.constant_M[some], features_BF, self.coefficient_FM[:, some], out=log_BM)
+                before_B1, largest_B1 = largest_B1, torch.maximum(largest_B1, log_BM.amax(1, keepdim=True))
+                log_BM.sub_(largest_B1).clamp_min_(_NOTHING)
+                sum_B = sum_B * (before_B1 - largest_B1).exp()[:, 0] + log_BM.exp_().sum(1)
+            values_P[part] = (sum_B.log_() + largest_B1[:, 0]).numpy()
 
         yield from in_steps(len(z_PD), evaluate, most=_MOST_ROWS)
         return values_P - math.log(num_parts)
@@ -100,10 +109,10 @@ class GaussianMixture:
 
 @dataclass(frozen=True, slots=True)
 class Surgery:
-    """The mean KL and its two parts, in nats per image, from so many images.
+    """The mean KL and its two parts, in nats per image, of a mixture of `num_images` posteriors.
 
-    `kl` is in closed form, `mutual_information` from one draw an image, and `mismatch` = KL(q(z) || p(z)) what is left.
-    `ceiling` = ln M: the estimator of I(x;z) cannot exceed it.
+    `kl` is in closed form, `mutual_information` from one draw of each of `num_queries` images, with the standard error
+    `error`, and `mismatch` = KL(q(z) || p(z)) what is left. `ceiling` = ln N: the estimator of I(x;z) cannot exceed it.
     """
 
     kl: float
@@ -111,32 +120,41 @@ class Surgery:
     mismatch: float
     ceiling: float
     num_images: int
+    num_queries: int
+    error: float = 0.0
 
     @property
     def is_at_ceiling(self) -> bool:
-        """Whether I(x;z) is so near ln M that it is a lower bound only, and the mismatch an upper one."""
+        """Whether I(x;z) is so near ln N that it is a lower bound only, and the mismatch an upper one."""
         return self.mutual_information > self.ceiling - NEAR_CEILING
 
 
-def surgery(mean_MD: Floats, sigma_MD: Floats) -> Generator[None, None, Surgery]:
-    """I(x;z) and KL(q(z) || N(0, I)) over all pairs of M images, in short steps; the generator's return value.
+def surgery(mean_ND: Floats, sigma_ND: Floats, num_queries: int = NUM_QUERIES) -> Generator[None, None, Surgery]:
+    """I(x;z) and KL(q(z) || N(0, I)) of the mixture of N posteriors, in short steps; the generator's return value.
 
-    I = mean_n [log q(z_n|x_n) - log q(z_n)], z_n drawn from q(z|x_n) with a fixed seed.
+    I = mean_n [log q(z_n|x_n) - log q(z_n)], z_n drawn from q(z|x_n) with a fixed seed, for images chosen at random.
+    Queries may be few, the mixture may not: from M of the posteriors no more than ln M could be found (MODELS.md 6.5).
 
     Raises:
         UserError: there is no image with a finite posterior.
     """
-    mean, sigma = finite_posteriors(mean_MD, sigma_MD)
+    mean, sigma = finite_posteriors(mean_ND, sigma_ND)
     num, dimensions = mean.shape
-    noise_MD = np.random.RandomState(_DRAW_SEED).standard_normal((num, dimensions))
-    own_M = -0.5 * (noise_MD**2 + LOG_TWO_PI).sum(axis=1) - np.log(sigma).sum(axis=1)
+    # At random: evenly by number they could fall in step with the order of the data set.
+    chosen_Q = np.arange(num)
+    if num > num_queries:
+        chosen_Q = np.sort(np.random.RandomState(_DRAW_SEED).permutation(num)[:num_queries])
+    noise_QD = np.random.RandomState(_DRAW_SEED).standard_normal((len(chosen_Q), dimensions))
+    own_Q = -0.5 * (noise_QD**2 + LOG_TWO_PI).sum(axis=1) - np.log(sigma[chosen_Q]).sum(axis=1)
     mixture = GaussianMixture.diagonal(mean, sigma)
-    log_aggregate_M = yield from mixture.log_density_in_steps(mean + sigma * noise_MD)
+    log_aggregate_Q = yield from mixture.log_density_in_steps(mean[chosen_Q] + sigma[chosen_Q] * noise_QD)
+    difference_Q = own_Q - log_aggregate_Q
     # Below zero and above the ceiling are noise of the draw.
-    information = min(max(float((own_M - log_aggregate_M).mean()), 0.0), math.log(num))
+    information = min(max(float(difference_Q.mean()), 0.0), math.log(num))
     variance = sigma**2
     kl = float(0.5 * (mean**2 + variance - 1.0 - np.log(variance)).sum(axis=1).mean())
-    return Surgery(kl, information, kl - information, math.log(num), num)
+    error = float(difference_Q.std() / math.sqrt(len(chosen_Q)))
+    return Surgery(kl, information, kl - information, math.log(num), num, len(chosen_Q), error)
 
 
 def finite_posteriors(mean_MD: Floats, sigma_MD: Floats) -> tuple[Float64, Float64]:

@@ -8,6 +8,7 @@ Hoffman, Johnson: ELBO surgery, 2016; MODELS.md 5.9.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,11 @@ from numpy.typing import NDArray
 
 from vae_explorer.errors import UserError
 from vae_explorer.latent.aggregate import GaussianMixture, Surgery, finite_posteriors, surgery
+from vae_explorer.latent.all_posteriors import prepared_posteriors
 from vae_explorer.latent.drawing import Gauge, LayerDrawing, Legend, Strokes, Word, ellipse_line, strokes_of
 from vae_explorer.latent.field_raster import contour_lines, faded, field_raster, lattice_points, lattice_shape, lifted
 from vae_explorer.latent.layers import AggregateOptions
+from vae_explorer.latent.pacing import timed
 from vae_explorer.latent.views import PlaneView
 
 if TYPE_CHECKING:
@@ -45,7 +48,25 @@ _NEAR = 0.4
 # Of the scale: up to here nothing is drawn, and from the second on nothing of the ground is left.
 _CLEAR, _OPAQUE = 0.05, 0.6
 _ROUND_STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+DECOMPOSITION_SHARE = 0.04
+"""The part of a core that the parts of the KL may take while training, beside what layers may take."""
 _TITLES = {"holes": "Holes of the prior", "aggregate": "Density of q(z)", "prior": "Density of the prior"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """The parts of the KL, of which snapshot they are, what they cost and when they were found."""
+
+    parts: Surgery
+    stamp: int
+    step: int
+    seconds: float
+    found_at: float
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether, while training, it is too early to pay for newer ones."""
+        return time.monotonic() < self.found_at + self.seconds / DECOMPOSITION_SHARE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,21 +112,52 @@ def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | N
     anchors = yield from explorer.prepared_anchors()
     densities = yield from _densities(explorer, view, rect, anchors)
     drawing, legend = _drawing(explorer, densities, options.shows, request)
-    known = explorer.cache.get("surgery")
+    known: _Known | None = explorer.lasting.get("surgery")
+    if known is None or (known.stamp != explorer.stamp and not (request.is_training and known.is_recent)):
+        yield replace(_told(explorer, drawing, legend, known), is_whole=False)
+        known = yield from _decomposed(explorer)
+        told = _told(explorer, drawing, legend, known)
+        told.extras["seconds_apart"] = known.seconds
+        yield told
+        return
+    yield _told(explorer, drawing, legend, known)
+
+
+def _told(explorer: Explorer, drawing: LayerDrawing, legend: Legend, known: _Known | None) -> LayerDrawing:
     if known is None:
-        yield replace(drawing, legend=legend, is_whole=False)
-        known = yield from surgery(anchors.mean_MD, anchors.sigma_MD)
-        explorer.cache["surgery"] = known
-    num_items = len(anchors.ids_M) if explorer.dataset is None else len(explorer.dataset.train_index_N)
-    legend = replace(legend, gauge=surgery_gauge(known))
-    yield replace(drawing, legend=legend, readout=surgery_words(known, num_items))
+        return replace(drawing, legend=legend)
+    num_items = known.parts.num_images if explorer.dataset is None else len(explorer.dataset.train_index_N)
+    said = surgery_words(known.parts, num_items)
+    if known.stamp != explorer.stamp:
+        said += f" · as of step {known.step:,}"
+    extras = {"is_behind": True} if known.stamp != explorer.stamp else {}
+    legend = replace(legend, gauge=surgery_gauge(known.parts))
+    return replace(drawing, legend=legend, readout=said, extras=extras)
+
+
+def _decomposed(explorer: Explorer) -> Generator[None, None, _Known]:
+    """The parts of the KL over all posteriors, with what they took: kept until there are newer ones."""
+    assert explorer.snapshot is not None
+    stamp, step = explorer.stamp, explorer.snapshot.step
+
+    def work() -> Generator[None, None, Surgery]:
+        posteriors = yield from prepared_posteriors(explorer)
+        return (yield from surgery(posteriors.mean_ND, posteriors.sigma_ND))
+
+    parts, seconds = yield from timed(work())
+    # Of no use to anybody else, and 10 MB for 60,000 items in 20 dimensions.
+    explorer.cache.pop("posteriors", None)
+    known = _Known(parts, stamp, step, seconds, time.monotonic())
+    explorer.lasting["surgery"] = known
+    return known
 
 
 def surgery_words(parts: Surgery, num_items: int) -> str:
-    """One line: the KL, its two parts, the ceiling, and from how many images."""
+    """One line: the KL, its two parts, its error, the ceiling, and from how many images."""
     at_least, at_most = ("≥ ", "≤ ") if parts.is_at_ceiling else ("", "")
     return (
         f"KL {parts.kl:.2f} = I {at_least}{parts.mutual_information:.2f} + mismatch {at_most}{parts.mismatch:.2f} nats"
+        f" · I ± {parts.error:.2f} from {parts.num_queries:,} draws"
         f" · ceiling ln {parts.num_images:,} = {parts.ceiling:.2f} · from {parts.num_images:,} of {num_items:,} images"
     )
 

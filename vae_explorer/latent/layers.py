@@ -58,7 +58,7 @@ class LayerRequest:
 
     The painter lays a drawing down with the layer's opacity, unless the record `bakes_opacity`: then pixels and ink
     carry it already, and nothing needs to be blended twice. A draft is what can be had at once, while the mouse is on
-    its way; the whole is asked for when it rests.
+    its way; the whole is asked for when it rests. While training, what costs much is renewed at a rate of its own.
     """
 
     view: View
@@ -71,6 +71,7 @@ class LayerRequest:
     options: Any = None
     focus: Focus = field(default_factory=Focus)
     is_draft: bool = False
+    is_training: bool = False
 
     @property
     def units_per_pixel(self) -> float:
@@ -168,10 +169,10 @@ class LayerRecord:
     """One layer.
 
     `legend` says in words how it is read, with the unit; `cost` what it costs and how often it is renewed while
-    training, at most once in `seconds_between`; `needs` what must be there: `dataset`, `likelihood`, `prior`,
-    `gaussian posterior`, `labels`. `follows_selection`, `follows_hover` and
-    `follows_beta`: it is drawn again when other items are selected, another item or picture is looked at, or beta is
-    moved. `renderer` is `module:function`.
+    training: at most once in `seconds_between`, and less often where all layers together would take too much; `needs`
+    what must be there: `dataset`, `likelihood`, `prior`, `gaussian posterior`, `labels`. `follows_selection`,
+    `follows_hover` and `follows_beta`: it is drawn again when other items are selected, another item or picture is
+    looked at, or beta is moved. `renderer` is `module:function`.
     """
 
     name: str
@@ -203,6 +204,9 @@ class LayerRecord:
         return draw(explorer, request)
 
 
+_ONCE_A_SECOND = "renewed at most once a second, within the share of a core that looking may take"
+_ONCE_IN_TWO_SECONDS = "renewed at most every two seconds, within the share of a core that looking may take"
+
 LAYERS: Registry[LayerRecord] = Registry("layer")
 """From the ground up: later records are painted over earlier ones."""
 
@@ -219,7 +223,7 @@ for _record in (
         "Arvanitidis, Hansen, Hauberg: Latent Space Oddity, arXiv 1710.11379; Arvanitidis et al., arXiv 2106.05367",
         "Colour: the square root of det G, on a logarithmic scale between its 1st and 99th percentile; per unit of "
         "latent area. Ellipses: steps of equal change.",
-        "Three backward passes of the decoder on a lattice; renewed once a second",
+        "Three backward passes of the decoder on a lattice; " + _ONCE_A_SECOND,
         "vae_explorer.latent.stretch_layer:draw", StretchOptions, opacity=0.75, seconds_between=1.0,
     ),
     LayerRecord(
@@ -227,7 +231,8 @@ for _record in (
         "Hoffman, Johnson: ELBO surgery, 2016; MODELS 5.9",
         "Colour: log density in nats, or the prior's density minus that of q(z); lines: one, two, three sigma of "
         "N(0, I). KL = mutual information + mismatch, in nats per image.",
-        "Encodes 4,096 images after a look; renewed once a second",
+        "Encodes 4,096 images, and all of them for the parts of the KL; " + _ONCE_A_SECOND
+        + "; the parts of the KL more rarely",
         "vae_explorer.latent.aggregate_layer:draw", AggregateOptions, opacity=0.7, seconds_between=1.0,
         needs=frozenset({"dataset", "prior", "gaussian posterior"}),
     ),
@@ -235,7 +240,7 @@ for _record in (
         "regions", "Regions", "Which class the codes around a place belong to.",
         "Nearest-neighbour classification; Cover, Hart 1967",
         "Colour: the class of most of the k nearest codes, paler where they disagree; names at the classes' medians.",
-        "Nearest codes of a lattice; renewed once a second",
+        "Nearest codes of a lattice; " + _ONCE_A_SECOND,
         "vae_explorer.latent.regions_layer:draw", RegionsOptions, opacity=0.45, seconds_between=1.0,
         needs=frozenset({"labels"}),
     ),
@@ -244,7 +249,7 @@ for _record in (
         "Arvanitidis, Hansen, Hauberg: Latent Space Oddity, arXiv 1710.11379, section 4",
         "Shade: distance to the nearest codes in units of their sigma, or of the round trip encode(decode(z)); "
         "what is shaded is extrapolation.",
-        "Encodes 4,096 images after a look; renewed every two seconds",
+        "Encodes 4,096 images after a look; " + _ONCE_IN_TWO_SECONDS,
         "vae_explorer.latent.reliability_layer:draw", ReliabilityOptions, opacity=0.8, seconds_between=2.0,
         needs=frozenset({"dataset", "gaussian posterior"}),
     ),
@@ -260,7 +265,7 @@ for _record in (
         "Kingma, Welling: Auto-Encoding Variational Bayes, arXiv 1312.6114, equation 10",
         "Arrows at the codes: minus the gradient on the mean of q, in nats per unit, for the reconstruction and for "
         "beta times the KL.",
-        "One backward pass for so many images; renewed once a second",
+        "One backward pass for so many images; " + _ONCE_A_SECOND,
         "vae_explorer.latent.forces_layer:draw", ForcesOptions, opacity=1.0, seconds_between=1.0,
         needs=frozenset({"dataset", "likelihood", "prior", "gaussian posterior"}), follows_beta=True,
     ),
@@ -269,7 +274,7 @@ for _record in (
         "Kingma, Welling: Auto-Encoding Variational Bayes, arXiv 1312.6114; MODELS 6.12",
         "Ellipses: one and two sigma of q(z|x). Heat: the exact p(z|x) by quadrature, for one or two dimensions, "
         "with KL(q || exact) in nats.",
-        "Up to a few thousand decodings for the hovered image; renewed once a second",
+        "Up to a few thousand decodings for the hovered image; " + _ONCE_A_SECOND,
         "vae_explorer.latent.posterior_layer:draw", PosteriorOptions, opacity=1.0, is_shown=True, seconds_between=1.0,
         needs=frozenset({"dataset", "gaussian posterior"}), follows_selection=True, follows_hover=True,
     ),

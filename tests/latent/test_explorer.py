@@ -9,6 +9,7 @@ import torch
 
 from tests.latent.layer_requests import first_view
 from vae_explorer.errors import UserError
+from vae_explorer.latent import manifold
 from vae_explorer.latent.curved_views import InverseCdfView
 from vae_explorer.latent.explorer import Explorer
 from vae_explorer.latent.lattice import CellRange
@@ -279,3 +280,48 @@ def test_samples_come_with_the_points_they_were_decoded_from(explorer: Explorer)
     pictures, z_ND = explorer.sample(5, seed=3)
     assert z_ND is not None
     assert np.array_equal(explorer.decode(z_ND), pictures)
+
+
+def test_zooming_out_and_back_decodes_nothing_anew(
+    explorer: Explorer, make_snapshot: MakeSnapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[int] = []
+    decode = explorer.decode
+    monkeypatch.setattr(explorer, "decode", lambda z_ND: decoded.append(len(z_ND)) or decode(z_ND))
+    view = first_view(2)
+    near, far = MapRect(-1.0, -1.0, 1.0, 1.0), MapRect(-4.0, -4.0, 4.0, 4.0)
+
+    def draw(rect: MapRect, level: int) -> tuple[int, np.ndarray]:
+        decoded.clear()
+        request = ManifoldRequest(view, rect, level, 32.0, INK)
+        picture = [one for one in explorer.manifold.pictures(explorer, request) if one is not None][-1]
+        return sum(decoded), picture.pixels
+
+    num_first, first = draw(near, -3)
+    assert num_first >= 16 * 16
+    assert draw(far, -1)[0] > 0
+    num_again, again = draw(near, -3)
+    assert num_again == 0
+    assert np.array_equal(again, first)
+    assert draw(far, -1)[0] == 0
+    # There and back at one level.
+    assert draw(MapRect(5.0, 5.0, 7.0, 7.0), -3)[0] > 0
+    assert draw(near, -3)[0] == 0
+    # Of other weights, nothing.
+    explorer.adopt(make_snapshot(seed=1))
+    num_other, other = draw(near, -3)
+    assert num_other == num_first
+    assert not np.array_equal(other, first)
+
+
+def test_what_is_kept_of_the_manifold_is_bounded(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifold, "MOST_KEPT_BYTES", 100_000)
+    view = first_view(2)
+    for number in range(12):
+        rect = MapRect(3.0 * number, 0.0, 3.0 * number + 2.0, 2.0)
+        list(explorer.manifold.pictures(explorer, ManifoldRequest(view, rect, -3, 32.0, INK)))
+        assert 0 < explorer.manifold.num_kept_bytes <= 100_000
+    monkeypatch.setattr(manifold, "MOST_KEPT_BYTES", 1)
+    # The block in sight is kept whatever it holds.
+    list(explorer.manifold.pictures(explorer, ManifoldRequest(view, MapRect(0, 0, 2, 2), -3, 32.0, INK)))
+    assert len(explorer.manifold._kept) == 1

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from vae_explorer.latent.drawing import LayerDrawing, Raster
+from vae_explorer.latent.drawing import LayerDrawing, Legend, Raster
 from vae_explorer.latent.lattice import CellRange, level_for
 from vae_explorer.latent.map_rect import MapRect
 from vae_explorer.latent.views import shown_by
@@ -36,6 +36,9 @@ _PARTIAL_SECONDS = 0.15
 # Above this expected time for the sharp picture a coarse one is worth its own decoding.
 _COARSE_WORTH_SECONDS = 0.05
 _COARSER = 2
+
+MOST_KEPT_BYTES = 32 << 20
+"""Some forty blocks of 900 cells of 28 x 28 pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +83,30 @@ def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | N
     rect = MapRect(seen.left - side, seen.bottom - side, seen.right + side, seen.top + side)
     num_channels = 1 if explorer.snapshot is None else explorer.snapshot.image_shape[0]
     ink_C256 = manifold_ink(request.ink, num_channels, request.opacity)
+    legend = _legend(num_channels)
     for picture in explorer.manifold.pictures(explorer, ManifoldRequest(request.view, rect, level, scale, ink_C256)):
         if picture is None:
             yield None
             continue
         yield LayerDrawing(
-            picture.rect, (Raster(picture.rect, picture.pixels),), is_whole=picture.is_whole and not picture.is_coarse,
+            picture.rect, (Raster(picture.rect, picture.pixels),), legend=legend, readout=_readout(picture, request),
+            is_whole=picture.is_whole and not picture.is_coarse,
             extras={"is_coarse": picture.is_coarse, "is_opaque": picture.is_opaque, "level": level},
         )  # fmt: skip
+
+
+def _legend(num_channels: int) -> Legend:
+    """Ink says how strongly a pixel is on: from the panel's ground to the colour of its text."""
+    entries = (("text", "a cell is the mean picture at its centre"),)
+    if num_channels != 1:
+        return Legend("Decoded manifold", "colours of the pixels themselves", entries=entries)
+    return Legend("Decoded manifold", "mean of a pixel, from 0 (the ground) to 1 (ink)", entries=entries)
+
+
+def _readout(picture: ManifoldPicture, request: LayerRequest) -> str:
+    cells = CellRange.covering(request.rect, picture.level)
+    side = 2.0**picture.level
+    return f"{cells.num_rows * cells.num_columns:,} cells in sight, {side:g} map units wide"
 
 
 def manifold_ink(ink: LayerInk, num_channels: int, opacity: float) -> UInt8:
@@ -121,8 +140,19 @@ class _Mosaic:
         if shared is None or other.pictures is None or other.key != self.key:
             return
         here, there = shared
-        self._reserve(other.pictures.shape[2:])[here] = other.pictures[there]
-        self.is_decoded[here] = other.is_decoded[there]
+        new = other.is_decoded[there] & ~self.is_decoded[here]
+        if new.any():
+            self._reserve(other.pictures.shape[2:])[here][new] = other.pictures[there][new]
+            self.is_decoded[here] |= new
+
+    @property
+    def num_bytes(self) -> int:
+        """What the decoded pictures take."""
+        return 0 if self.pictures is None else self.pictures.nbytes
+
+    def covers(self, other: _Mosaic) -> bool:
+        """Whether this block is of the same level and has a cell for each of the other's."""
+        return self.cells.level == other.cells.level and self.cells.rect.contains(other.cells.rect)
 
     @property
     def is_whole(self) -> bool:
@@ -147,10 +177,15 @@ class _Mosaic:
 
 
 class DecodedManifold:
-    """Draws the manifold, and remembers the cells of the last block it drew."""
+    """Draws the manifold, and remembers the cells of the last blocks it drew with these weights in this view.
+
+    Zooming out and back, or going there and back again, decodes nothing anew. The last block is always kept; older ones
+    go when all together hold more than `MOST_KEPT_BYTES`, or other weights or another view come.
+    """
 
     def __init__(self) -> None:
         self._mosaic: _Mosaic | None = None
+        self._kept: list[_Mosaic] = []
         self._seconds_per_cell = 1e-4
 
     def pictures(self, explorer: Explorer, request: ManifoldRequest) -> Iterator[ManifoldPicture | None]:
@@ -163,8 +198,10 @@ class DecodedManifold:
         key = (explorer.stamp, request.view)
         known = self._mosaic
         mosaic = _Mosaic(key, CellRange.covering(request.rect, request.level))
-        if known is not None:
-            mosaic.take_from(known)
+        self._kept = [kept for kept in self._kept if kept.key == key]
+        for kept in reversed(self._kept):
+            if kept.cells.level == request.level:
+                mosaic.take_from(kept)
         missing = mosaic.missing()
         # A block drawn with other weights or at the same level still stands on the screen; only a jump needs
         # a coarse view.
@@ -172,6 +209,7 @@ class DecodedManifold:
         if is_jump and len(missing) * self._seconds_per_cell > _COARSE_WORTH_SECONDS:
             yield from self._coarse(explorer, request, key)
         self._mosaic = mosaic
+        self._keep(mosaic)
         shown_at = time.perf_counter()
         while len(missing):
             batch = missing[: self._batch_size()]
@@ -182,7 +220,23 @@ class DecodedManifold:
                 shown_at = time.perf_counter()
             elif len(missing):
                 yield None
+        self._drop_oldest()
         yield self._compose(mosaic, request, is_coarse=False)
+
+    @property
+    def num_kept_bytes(self) -> int:
+        """What the blocks kept hold."""
+        return sum(kept.num_bytes for kept in self._kept)
+
+    def _keep(self, mosaic: _Mosaic) -> None:
+        """The newest last; one whose cells the new block has taken over is not kept beside it."""
+        inside = [kept for kept in self._kept if not mosaic.covers(kept)]
+        self._kept = [*inside, mosaic]
+        self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        while len(self._kept) > 1 and self.num_kept_bytes > MOST_KEPT_BYTES:
+            del self._kept[0]
 
     def _coarse(
         self, explorer: Explorer, request: ManifoldRequest, key: tuple[int, View]

@@ -65,11 +65,11 @@ def test_every_layer_is_drawn_with_what_is_needed_to_read_it(ready: MainWindow, 
     row = ready.panel("layers").rows[name]
     assert row.eye.isChecked()
     assert row.title.toolTip().startswith(LAYERS[name].summary)
-    if name != "manifold":
-        assert whole.legend is not None
-        assert row.legend.legend == whole.legend
-        assert row.legend.height() > 0
-        assert row.readout.text() == whole.readout != ""
+    assert whole.legend is not None
+    assert whole.legend.unit
+    assert row.legend.legend == whole.legend
+    assert row.legend.height() > 0
+    assert row.readout.text() == whole.readout != ""
     before = ready.panel("latent_map").canvas.grab().toImage()
     ready.session.map.set_layer(name, is_shown=False)
     settle(ready, qtbot)
@@ -198,6 +198,32 @@ def test_all_layers_follow_the_training_and_each_other(ready: MainWindow, qtbot:
         ready.session.map.set_layer(name, is_shown=True)
     ready.session.train()
     qtbot.waitUntil(lambda: all(len(seen) >= 2 for seen in steps.values()), timeout=3 * WAIT_MS)
+
+
+def test_a_layer_that_lags_behind_training_says_how_old_it_is(
+    ready: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = ready.panel("layers")
+    row = panel.rows["regions"]
+    ready.session.map.set_layer("regions", is_shown=True)
+    settle(ready, qtbot)
+    assert row.age.text() == ""
+    for record in LAYERS:
+        assert "once a second" not in record.cost or "at most once a second, within" in record.cost
+    with qtbot.waitSignal(ready.session.history_changed, timeout=WAIT_MS):
+        ready.session.train()
+    monkeypatch.setattr(ready.panel("latent_map").asking, "ask", lambda *_, **__: None)
+    drawn_at = row._drawn_at
+    row.show_age(drawn_at + 2.0, is_training=True)
+    assert row.age.text() == ""
+    row.show_age(drawn_at + 12.3, is_training=True)
+    assert row.age.text() == "12 s old"
+    row.show_age(drawn_at + 12.3, is_training=False)
+    assert row.age.text() == ""
+    assert panel._ageing.isActive() == ready.docks["layers"].is_seen
+    qtbot.waitUntil(lambda: row.age.text().endswith(" s old"), timeout=WAIT_MS)
+    row.show_drawing(LayerDrawing(ready.panel("latent_map").canvas.frame.rect, readout="new"))
+    assert row.age.text() == ""
 
 
 def test_moving_beta_shifts_the_forces_at_once(ready: MainWindow, qtbot: QtBot) -> None:

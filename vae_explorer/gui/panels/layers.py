@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, Slot
+from PySide6.QtCore import QSize, Qt, QTimer, Slot
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -23,6 +24,7 @@ from vae_explorer.config import settings_of
 from vae_explorer.errors import UserError
 from vae_explorer.gui import theme
 from vae_explorer.gui.icons import icon
+from vae_explorer.gui.session_words import State
 from vae_explorer.gui.widgets.map_legend import MapLegend
 from vae_explorer.gui.widgets.setting_editors import as_editor, make_editor, parsed
 from vae_explorer.latent.layers import LAYERS, LayerRecord
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from vae_explorer.latent.drawing import LayerDrawing
 
 
+_LAGS = 2.5  # times the rate that a layer has at best
 _WORDS = {
     "label": "class", "none": "one colour", "elbo": "ELBO", "reconstruction": "reconstruction error", "kl": "KL",
     "distance": "distance", "aggregate": "q(z)", "fisher": "Fisher information", "mean": "mean pictures",
@@ -48,6 +51,7 @@ class LayersPanel(QScrollArea):
         super().__init__()
         self.session = session
         self._map = session.map
+        self._is_active = False
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -63,6 +67,10 @@ class LayersPanel(QScrollArea):
         self._map.layer_drawn.connect(self._show_drawing)
         self._map.layer_told.connect(self._tell)
         self._map.layer_changed.connect(self._bring_into_sight)
+        self._ageing = QTimer(self)
+        self._ageing.setInterval(1000)
+        self._ageing.timeout.connect(self._show_ages)
+        session.state_changed.connect(self._follow_training)
 
     @Slot(str)
     def _bring_into_sight(self, name: str) -> None:
@@ -72,7 +80,24 @@ class LayersPanel(QScrollArea):
             self.ensureWidgetVisible(self.rows[name], 0, 8)
 
     def set_active(self, visible: bool) -> None:
-        """Legends are texts that cost nothing; there is nothing to rest."""
+        """In sight it says how old a drawing is that training has left behind."""
+        self._is_active = visible
+        self._follow_training()
+
+    @Slot(object)
+    def _follow_training(self, _state: object = None) -> None:
+        if self._is_active and self.session.state is State.TRAINING:
+            self._ageing.start()
+        else:
+            self._ageing.stop()
+        self._show_ages()
+
+    @Slot()
+    def _show_ages(self) -> None:
+        is_training = self.session.state is State.TRAINING
+        now = time.monotonic()
+        for row in self.rows.values():
+            row.show_age(now, is_training=is_training)
 
     @Slot(str, object)
     def _show_drawing(self, name: str, drawing: LayerDrawing | None) -> None:
@@ -102,6 +127,10 @@ class LayerRow(QWidget):
         self.title.setToolTip(f"{record.summary}\n{record.legend}\n{record.cost}\n{record.reference}")
         self.title.setMinimumWidth(10)
         self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.age = QLabel()
+        self.age.setProperty("variant", "muted")
+        self.age.setToolTip("How long ago this layer was drawn. All layers share what looking may take from training.")
+        self._drawn_at = 0.0
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(10, 100)
         self.opacity.setFixedWidth(64)
@@ -119,7 +148,8 @@ class LayerRow(QWidget):
         layout.setColumnStretch(1, 1)
         layout.addWidget(self.eye, 0, 0)
         layout.addWidget(self.title, 0, 1)
-        layout.addWidget(self.opacity, 0, 2)
+        layout.addWidget(self.age, 0, 2)
+        layout.addWidget(self.opacity, 0, 3)
         self._more = QWidget()
         more = QVBoxLayout(self._more)
         more.setContentsMargins(0, 0, 0, 4)
@@ -129,7 +159,7 @@ class LayerRow(QWidget):
             more.addLayout(self._option_rows())
         for widget in (self.legend, self.readout, self.note):
             more.addWidget(widget)
-        layout.addWidget(self._more, 1, 1, 1, 2)
+        layout.addWidget(self._more, 1, 1, 1, 3)
         self.eye.toggled.connect(self._switched)
         self.opacity.valueChanged.connect(self._faded)
         self._map.layer_changed.connect(self._follow)
@@ -161,6 +191,8 @@ class LayerRow(QWidget):
 
     def show_drawing(self, drawing: LayerDrawing | None) -> None:
         """Legend and numbers of what is on the map now; what was there stays while nothing is under the mouse."""
+        self._drawn_at = time.monotonic() if drawing is not None else 0.0
+        self.age.clear()
         if drawing is not None and (drawing.legend is not None or drawing.readout):
             self.legend.show_legend(drawing.legend)
             self.readout.setText(drawing.readout)
@@ -169,6 +201,12 @@ class LayerRow(QWidget):
             self.readout.setMinimumHeight(max(self.readout.minimumHeight(), room))
         self.readout.setVisible(bool(self.readout.text()))
         self.note.hide()
+
+    def show_age(self, now: float, *, is_training: bool) -> None:
+        """Say how old what is on the map is, where training has left it behind by more than the layer's own rate."""
+        seconds = now - self._drawn_at
+        lags = is_training and self._drawn_at > 0.0 and seconds > _LAGS * max(self.record.seconds_between, 1.0)
+        self.age.setText(f"{seconds:.0f} s old" if lags and self._map.layers[self.record.name].is_shown else "")
 
     def tell(self, text: str) -> None:
         """Why the layer cannot be drawn."""

@@ -119,8 +119,11 @@ class TextReport:
             f"{event.seconds:.1f} s ({event.images_per_second:,.0f} images/s)"
         )
         if event.validation:
-            values = ", ".join(f"{term.title} {event.validation[term.name]:.2f}" for term in self.terms)
-            self._line(f"Held out: {values} nats per image")
+            by_unit: dict[str, list[str]] = {}
+            for term in self.terms:
+                by_unit.setdefault(term.unit, []).append(f"{term.title} {event.validation[term.name]:.2f}")
+            values = "; ".join(f"{', '.join(texts)} {unit}" for unit, texts in by_unit.items())
+            self._line(f"Held out: {values}")
         if self.has_checkpoint:
             self._line(f"Next: vae-explorer evaluate {shlex.quote(str(self.path))}")
 

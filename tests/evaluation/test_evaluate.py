@@ -52,7 +52,8 @@ def test_every_record_says_what_it_is(measure: object) -> None:
 def test_every_measure_gives_a_finite_number_with_all_it_takes_to_compare_it(
     model: LatentModel, images: ScoredImages
 ) -> None:
-    for item in evaluate(model, VAE, images, measures=MEASURES.names(), samples=20, seed=4):
+    names = [measure.name for measure in applicable(Subject(VAE, model, images))]
+    for item in evaluate(model, VAE, images, measures=names, samples=20, seed=4):
         assert math.isfinite(item.value)
         assert list(item.record())[: len(KEYS)] == KEYS
         assert (item.protocol, item.n, item.split, item.seed) == ("dynamic", 60, "test", 4)

@@ -9,6 +9,7 @@ MEASURES: Registry[Measure] = Registry("measure")
 
 _AEVB = "Kingma & Welling, Auto-Encoding Variational Bayes, arXiv:1312.6114"
 _IWAE = "Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, arXiv:1509.00519"
+_VQVAE = "van den Oord, Vinyals & Kavukcuoglu, Neural Discrete Representation Learning, arXiv:1711.00937"
 
 MEASURES.add(
     Measure(
@@ -59,5 +60,21 @@ MEASURES.add(
         needs=frozenset({"likelihood", "prior", "likelihood protocol"}), default_samples=500, default_limit=1000,
         by_default=False, take="vae_explorer.evaluation.bounds:iwae",
         cost="5 to 20 s for 1,000 images and k = 500; grows with N x k",
+    )
+)  # fmt: skip
+MEASURES.add(
+    Measure(
+        name="perplexity", title="Perplexity of the codebook", unit="codes", better="higher", group="latent space",
+        summary="How many codes in equal use would be as varied: exp(-sum p ln p), p over all cells of the split.",
+        reference=_VQVAE, needs=frozenset({"codebook"}), take="vae_explorer.evaluation.codebook:perplexity",
+        cost="a few seconds for 10,000 images",
+    )
+)  # fmt: skip
+MEASURES.add(
+    Measure(
+        name="prior_saving", title="Saved by the prior", unit="% of H'W' ln K", better="higher", group="likelihood",
+        summary="What the learned prior saves of the nats that a code grid costs under the uniform one.",
+        reference=_VQVAE, needs=frozenset({"codebook", "prior"}), take="vae_explorer.evaluation.codebook:prior_saving",
+        cost="half a minute for 10,000 images",
     )
 )  # fmt: skip

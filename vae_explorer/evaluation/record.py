@@ -10,6 +10,7 @@ Need = Literal[
     "likelihood",  # decode gives p(x|z)
     "prior",  # p(z) is known and can be sampled
     "codes",  # encode gives a point of R^d
+    "codebook",  # encode gives a grid of codes
     "Gaussian posterior",  # q(z|x) is a diagonal Gaussian
     "plane",  # one or two latent dimensions, summed over on a grid
     "more than two dimensions",

@@ -44,9 +44,8 @@ Floats = NDArray[np.floating[Any]]
 # Latent points decoded in one call: enough to fill the cores, little enough to stay in their caches.
 _DECODE_BATCH = 512
 
-# Prior samples are always drawn as one block of this many, so that the i-th is the same however many are
-# shown.
 MAX_SAMPLES = 400
+_GRIDS_TOGETHER = 50
 
 MOST_ANCHORS = 4096
 _ANCHOR_BATCH = 256
@@ -230,7 +229,17 @@ class Explorer:
                 f"The model “{self.record.title}” has no prior to sample from.", "Choose a variational model."
             )
         generator = torch.Generator(self._device()).manual_seed(seed)
-        z = model.sample_prior(MAX_SAMPLES, generator)
+        # Drawn as whole blocks, so that the i-th is the same however many are shown. Grids of codes are drawn cell by
+        # cell, which takes too long for more than are wanted.
+        is_slow = model.latent_space.kind == "codes"
+        block = _GRIDS_TOGETHER if is_slow else MAX_SAMPLES
+        num_blocks = -(-num // block) if is_slow else 1
+        z = model.sample_prior(block, generator)
+        for _ in range(num_blocks - 1):
+            more = model.sample_prior(block, generator)
+            assert isinstance(z, torch.Tensor)
+            assert isinstance(more, torch.Tensor)
+            z = torch.cat((z, more))
         first = z[:num] if isinstance(z, torch.Tensor) else tuple(level[:num] for level in z)
         z_ND = None
         if isinstance(first, torch.Tensor) and first.shape[1:] == (self.num_dimensions,):

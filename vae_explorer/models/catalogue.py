@@ -7,6 +7,7 @@ from vae_explorer.models.mixture_config import BERNOULLI_MIXTURE, GAUSSIAN_MIXTU
 from vae_explorer.models.pca_config import PCA, PPCA
 from vae_explorer.models.record import ModelRecord
 from vae_explorer.models.vae_config import VAE
+from vae_explorer.models.vqvae_config import VQVAE
 from vae_explorer.registry import Registry
 
 MODELS: Registry[ModelRecord] = Registry("model")
@@ -18,5 +19,6 @@ for _record in (
     LDA,
     GAUSSIAN_MIXTURE,
     BERNOULLI_MIXTURE,
+    VQVAE,
 ):
     MODELS.add(_record)

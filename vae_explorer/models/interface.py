@@ -59,13 +59,15 @@ class Objective:
 
     `loss` and `terms` are 0-d tensors averaged over the batch; `terms` has the names of the record's terms and never
     contains beta. `kl_D` is the KL per latent dimension and `codes_BD` the posterior means, both detached, where the
-    model has them.
+    model has them; `code_counts_K` how often each code of a codebook was used, for the term `perplexity`, which over
+    many batches is that of all their counts and not the mean of theirs.
     """
 
     loss: Tensor
     terms: Mapping[str, Tensor]
     kl_D: Tensor | None = None
     codes_BD: Tensor | None = field(default=None)
+    code_counts_K: Tensor | None = None
 
 
 class Posterior(Protocol):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from vae_explorer.models.codebook import perplexity
 from vae_explorer.training.hardware import generator_for
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def measure_heldout(step: TrainingStep, index_N: Tensor, seed: int) -> HeldoutTe
     noise, data_noise = generator_for(device, seed), generator_for(device, seed + 1)
     sums: dict[str, Tensor] = {}
     kl_sum: Tensor | None = None
+    counts_K: Tensor | None = None
     codes = []
     step.model.eval()
     with torch.inference_mode(), step.autocast():
@@ -51,6 +53,8 @@ def measure_heldout(step: TrainingStep, index_N: Tensor, seed: int) -> HeldoutTe
             if found.kl_D is not None:
                 total = found.kl_D.double() * len(index_B)
                 kl_sum = total if kl_sum is None else kl_sum + total
+            if found.code_counts_K is not None:
+                counts_K = found.code_counts_K.double() + (0 if counts_K is None else counts_K)
             if found.codes_BD is not None:
                 codes.append(found.codes_BD.float())
     step.model.train()
@@ -62,7 +66,10 @@ def measure_heldout(step: TrainingStep, index_N: Tensor, seed: int) -> HeldoutTe
             step.codes_ND.index_copy_(0, index_N, codes_ND)
     num = len(index_N)
     kl_D = None if kl_sum is None else (kl_sum / num).float().cpu()
-    return HeldoutTerms({name: float(total) / num for name, total in sums.items()}, kl_D, active)
+    terms = {name: float(total) / num for name, total in sums.items()}
+    if counts_K is not None:
+        terms["perplexity"] = float(perplexity(counts_K))
+    return HeldoutTerms(terms, kl_D, active)
 
 
 def mean_training_image(dataset: ImageDataset, most: int = 10_000) -> Tensor:

@@ -2,9 +2,9 @@
 
 Two metrics. "mean": G = J_mu' J_mu of the mean pictures (plus J_s' J_s where the likelihood has a sigma of its own), in
 which the length of a step is the root of summed squares between pictures in [0, 1] (Arvanitidis, Hansen, Hauberg, arXiv
-1710.11379, equation 5). "fisher": G = J_l' diag(p (1 - p)) J_l of Bernoulli logits l (Arvanitidis et al., arXiv
-2106.05367), in which a small step of length s changes p(x|z) by a KL of s^2 / 2 nats. A likelihood whose Fisher
-information is not known here is measured in mean space, and the result says so.
+1710.11379, equation 5). "fisher": G = J_t' I J_t of the parameters t of p(x|z) with their Fisher information I
+(Arvanitidis et al., arXiv 2106.05367), in which a small step of length s changes p(x|z) by a KL of s^2 / 2 nats. A
+likelihood that does not give its Fisher information is measured in mean space, and the result says so.
 
 Legend: N points, P outputs of the decoder, D latent dimensions, K tangents (1 or 2).
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,7 +22,6 @@ from torch import Tensor
 
 from vae_explorer.errors import is_out_of_memory
 from vae_explorer.latent.pacing import in_steps
-from vae_explorer.models.likelihoods import Bernoulli
 
 if TYPE_CHECKING:
     from vae_explorer.latent.explorer import Explorer
@@ -47,9 +46,17 @@ class HasSigma(Protocol):
         """Standard deviations, in units of pictures in [0, 1]."""
 
 
+@runtime_checkable
+class HasFisher(Protocol):
+    """A likelihood whose Fisher information is known in closed form."""
+
+    def fisher_coordinates(self) -> tuple[Tensor, Tensor]:
+        """Parameters of p(x|z), (N, P), and the root of their information, which is diagonal, broadcastable to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """A decoder as a surface in the space of pictures, measured in one metric.
+    """A decoder as a surface: `metric` is that of its pull-back, curves are always measured in mean space.
 
     `decode` takes z_ND float32 on `device`.
     """
@@ -63,8 +70,8 @@ class Surface:
         return torch.from_numpy(np.ascontiguousarray(z_ND, dtype=np.float32)).to(self.device)
 
     def embed(self, z_ND: Tensor) -> Tensor:
-        """Points X_NP whose Euclidean distances are the lengths of small steps; differentiable."""
-        return embedding(self.decode(z_ND), self.metric)
+        """Points X_NP whose Euclidean distances are lengths in mean space; differentiable."""
+        return embedding(self.decode(z_ND))
 
 
 def surface_of(explorer: Explorer, metric: Metric = "mean") -> Surface:
@@ -73,18 +80,12 @@ def surface_of(explorer: Explorer, metric: Metric = "mean") -> Surface:
 
 
 def metric_of(decoded: Decoded, wanted: Metric) -> Metric:
-    """The metric that can be had: Fisher for Bernoulli pixels, else mean space."""
-    return "fisher" if wanted == "fisher" and isinstance(decoded, Bernoulli) else "mean"
+    """The metric that can be had: Fisher where the likelihood gives its information, else mean space."""
+    return "fisher" if wanted == "fisher" and isinstance(decoded, HasFisher) else "mean"
 
 
-def embedding(decoded: Decoded, metric: Metric) -> Tensor:
-    """X_NP with the metric's lengths: mean pictures (and sigmas), or the angles 2 arcsin sqrt(p) of Bernoulli pixels.
-
-    With the angle the Fisher metric dp^2 / (p (1 - p)) is Euclidean; it is 2 atan(tanh(l / 4)) up to a constant, which
-    keeps digits at any logit l.
-    """
-    if metric_of(decoded, metric) == "fisher":
-        return 2.0 * torch.atan(torch.tanh(cast("Bernoulli", decoded).logits_BCHW.flatten(1) / 4.0))
+def embedding(decoded: Decoded) -> Tensor:
+    """X_NP with the lengths of mean space: mean pictures, and sigmas where they depend on z."""
     mean_NP = decoded.mean_BCHW.flatten(1)
     if isinstance(decoded, HasSigma):
         return torch.cat([mean_NP, decoded.sigma_BCHW.flatten(1)], dim=1)
@@ -136,13 +137,10 @@ def pull_back_in_steps(
 
 def _weighted(decoded: Decoded, metric: Metric) -> tuple[Tensor, Tensor]:
     """What is differentiated, (N, P), and the weight of its derivative."""
-    if metric_of(decoded, metric) == "mean":
-        outputs_NP = embedding(decoded, "mean")
-        return outputs_NP, outputs_NP.new_ones(())
-    logits_NP = cast("Bernoulli", decoded).logits_BCHW.flatten(1)
-    # sqrt(p (1 - p)) without cancellation.
-    half_NP = torch.exp(-0.5 * logits_NP.abs())
-    return logits_NP, half_NP / (1.0 + half_NP.square())
+    if metric == "fisher" and isinstance(decoded, HasFisher):
+        return decoded.fisher_coordinates()
+    outputs_NP = embedding(decoded)
+    return outputs_NP, outputs_NP.new_ones(())
 
 
 def _pushed_exactly(

@@ -58,6 +58,16 @@ def mean_of_logits(logits: Tensor) -> Tensor:
     return 0.5 + 0.5 * _near_and_far(0.5 * logits, near, lambda v: 1.0 / torch.tanh(v) - 1.0 / v)
 
 
+def variance_of_logits(logits: Tensor) -> Tensor:
+    """The variance, elementwise, in (0, 1/12]: the slope of the mean, a quarter of 1 / u^2 - 1 / sinh(u)^2."""
+
+    def near(v: Tensor) -> Tensor:
+        s = v.square()
+        return 1 / 3 - s * (1 / 15 - s * (2 / 189 - s * (1 / 675 - s * 2 / 10395)))
+
+    return 0.25 * _near_and_far(0.5 * logits, near, lambda v: 1.0 / v.square() - 1.0 / torch.sinh(v).square())
+
+
 def logits_of_mean(mean: Tensor) -> Tensor:
     """The inverse of `mean_of_logits` for means within 0.01 of the ends, elementwise, by bisection."""
     wanted = mean.double().clamp(_MEAN_MARGIN, 1 - _MEAN_MARGIN)
@@ -94,6 +104,11 @@ class ContinuousBernoulli:
         """
         logits_GP = self.logits_BCHW.flatten(1).double()
         return (x_BCHW.flatten(1).double() - 0.5) @ logits_GP.T - log_sinhc(0.5 * logits_GP).sum(1)
+
+    def fisher_coordinates(self) -> tuple[Tensor, Tensor]:
+        """The logits, (B, P), and the root of their Fisher information, which is the variance."""
+        logits_BP = self.logits_BCHW.flatten(1)
+        return logits_BP, variance_of_logits(logits_BP).sqrt()
 
     def sample(self, generator: torch.Generator | None) -> Tensor:
         """A picture of grey levels, by the inverse of the distribution function."""

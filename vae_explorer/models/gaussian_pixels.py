@@ -73,6 +73,10 @@ class Gaussian:
         noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
         return mean + self.sigma * noise
 
+    def fisher_coordinates(self) -> tuple[Tensor, Tensor]:
+        """The mean, (B, P), and the root of its Fisher information, 1 / sigma."""
+        return self.mean_BCHW.flatten(1), 1.0 / self.sigma
+
 
 class PixelwiseGaussian(Gaussian):
     """Gaussian pixels whose sigma depends on z."""
@@ -81,6 +85,12 @@ class PixelwiseGaussian(Gaussian):
     def sigma_BCHW(self) -> Tensor:
         """Standard deviations, in units of the mean."""
         return self.sigma
+
+    def fisher_coordinates(self) -> tuple[Tensor, Tensor]:
+        """Mean and log sigma, (B, 2 P), and the root of their Fisher information, 1 / sigma and sqrt 2."""
+        log_sigma_BP = self.log_sigma.flatten(1)
+        root_BP = torch.cat([torch.exp(-log_sigma_BP), torch.full_like(log_sigma_BP, math.sqrt(2.0))], dim=1)
+        return torch.cat([self.mean_BCHW.flatten(1), log_sigma_BP], dim=1), root_BP
 
 
 class BatchOptimalGaussian(Gaussian):

@@ -38,6 +38,12 @@ class Bernoulli:
         logits_GP = self.logits_BCHW.flatten(1)
         return (x_BCHW.flatten(1) @ logits_GP.T).double() - functional.softplus(logits_GP).double().sum(1)
 
+    def fisher_coordinates(self) -> tuple[Tensor, Tensor]:
+        """The logits, (B, P), and the root of their Fisher information, sqrt(p (1 - p)) without cancellation."""
+        logits_BP = self.logits_BCHW.flatten(1)
+        half_BP = torch.exp(-0.5 * logits_BP.abs())
+        return logits_BP, half_BP / (1.0 + half_BP.square())
+
 
 @runtime_checkable
 class _HasPairs(Protocol):

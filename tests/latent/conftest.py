@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 import torch
@@ -25,8 +26,9 @@ def make_snapshot() -> MakeSnapshot:
         num_codes: int = 500,
         step: int = 0,
         protocol: str = "grey",
+        settings: Mapping[str, Any] | None = None,
     ) -> Snapshot:
-        config = VAEConfig(latent_dimensions=dimensions, hidden_widths=(16,))
+        config = VAEConfig(latent_dimensions=dimensions, hidden_widths=(16,), **(settings or {}))
         data_space = DataSpace(image_shape, protocol=protocol)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

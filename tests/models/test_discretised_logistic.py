@@ -115,3 +115,11 @@ def test_the_first_bias_starts_wide_about_the_mean_image(num_components: int) ->
     decoded = model(model.first_bias(mean_CHW)[None])
     torch.testing.assert_close(decoded.mean_BCHW[0], mean_CHW, rtol=0, atol=0.1)
     assert decoded.log_prob(torch.rand(1, 3, 2, 2)).item() > -12 * 7
+
+
+def test_a_wild_decoder_gives_nothing_that_is_not_finite() -> None:
+    raw = torch.tensor([-1e4, 1e4]).repeat_interleave(3).reshape(1, 6, 1, 1).requires_grad_()
+    for outputs in (raw, raw.flip(1)):
+        log_prob = DiscretisedLogisticPixels(1)(outputs).log_prob(torch.full((1, 3, 1, 1), 0.5))
+        assert torch.isfinite(log_prob).all()
+        assert torch.isfinite(torch.autograd.grad(log_prob.sum(), raw)[0]).all()

@@ -14,13 +14,13 @@ from vae_explorer.models.gaussian_pixels import (
     LOG_VARIANCE_RANGE,
     Gaussian,
     PixelwiseGaussian,
-    confined_log_variance,
     floored_log_sigma,
     log_root,
 )
 from vae_explorer.models.interface import Batch
 from vae_explorer.models.likelihoods import pairwise_log_prob
 from vae_explorer.models.observation import observation_model
+from vae_explorer.models.observation_base import smoothly_confined
 from vae_explorer.models.observation_config import VARIANCES, ObservationConfig
 from vae_explorer.models.vae import VariationalAutoencoder
 from vae_explorer.models.vae_config import VAEConfig
@@ -83,13 +83,14 @@ def test_floors_are_smooth_and_the_identity_away_from_them() -> None:
     low = torch.tensor(-50.0, requires_grad=True)
     assert floored_log_sigma(low).item() == pytest.approx(LOG_SIGMA_FLOOR)
     raw = torch.linspace(-40, 40, 801, requires_grad=True)
-    bounded = confined_log_variance(raw)
+    bounded = smoothly_confined(raw, *LOG_VARIANCE_RANGE)
     # The upper bend lies below the identity and the lower one above it, by less than a rounding at the ends.
     assert bounded.min() >= LOG_VARIANCE_RANGE[0]
     assert bounded.max() <= LOG_VARIANCE_RANGE[1] + 1e-4
     (slope,) = torch.autograd.grad(bounded.sum(), raw)
     assert (slope[200:601] > 0).all()
-    torch.testing.assert_close(confined_log_variance(torch.tensor(-2.5)), torch.tensor(-2.5), atol=1e-2, rtol=0)
+    middle = torch.tensor(-2.5)
+    torch.testing.assert_close(smoothly_confined(middle, *LOG_VARIANCE_RANGE), middle, atol=1e-2, rtol=0)
 
 
 def test_the_optimal_sigma_is_the_best_there_is_for_the_batch_and_carries_a_gradient() -> None:

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vae_explorer.models.observation_base import ObservationModel
+from vae_explorer.models.observation_base import ObservationModel, smoothly_confined
 
-LOG_SCALE_FLOOR = -7.0
-"""A scale of 0.0009 where a level is 0.0078 wide: all mass in one level."""
+LOG_SCALE_RANGE = (-7.0, 3.0)
+"""From 0.0009, where a level is 0.0078 wide and has all the mass, to 20, where black and white share it."""
 HALF_LEVEL = 1.0 / 255.0
 NUM_LEVELS = 256
 _FIRST_LOG_SCALE = -1.0
@@ -116,12 +116,12 @@ class DiscretisedLogisticPixels(ObservationModel):
         self.outputs_per_pixel = 2 * num_components if num_components == 1 else 3 * num_components
 
     def forward(self, raw_BCHW: Tensor) -> DiscretisedLogistic:
-        """The mixture; scales bend smoothly to `LOG_SCALE_FLOOR`."""
+        """The mixture; scales stay within `LOG_SCALE_RANGE`."""
         num = self.num_components
         raw_BOCHW = raw_BCHW.unflatten(1, (self.outputs_per_pixel, -1))
         mean, raw_log_scale, raw_weight = raw_BOCHW[:, :num], raw_BOCHW[:, num : 2 * num], raw_BOCHW[:, 2 * num :]
         log_weight = torch.log_softmax(raw_weight, dim=1) if num > 1 else torch.zeros_like(mean)
-        log_scale = LOG_SCALE_FLOOR + functional.softplus(raw_log_scale - LOG_SCALE_FLOOR)
+        log_scale = smoothly_confined(raw_log_scale, *LOG_SCALE_RANGE)
         return DiscretisedLogistic(log_weight, mean, log_scale)
 
     def first_bias(self, mean_CHW: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vae_explorer.models.gaussian import LOG_TWO_PI
-from vae_explorer.models.observation_base import ObservationModel, log_odds
+from vae_explorer.models.observation_base import ObservationModel, log_odds, smoothly_confined
 
 if TYPE_CHECKING:
     from vae_explorer.models.data_space import DataSpace
@@ -111,13 +111,6 @@ def log_root(mean_squared_error: Tensor) -> Tensor:
     return floored_log_sigma(0.5 * torch.log(mean_squared_error + _TINY))
 
 
-def confined_log_variance(raw: Tensor) -> Tensor:
-    """The identity, bending smoothly to the ends of `LOG_VARIANCE_RANGE`."""
-    low, high = LOG_VARIANCE_RANGE
-    below = high - functional.softplus(high - raw)
-    return low + functional.softplus(below - low)
-
-
 class GaussianPixels(ObservationModel):
     """One sigma for all pixels: fixed at `sigma`."""
 
@@ -191,7 +184,8 @@ class PixelwiseGaussianPixels(GaussianPixels):
     def forward(self, raw_BCHW: Tensor) -> PixelwiseGaussian:
         """N(f(z), diag sigma^2(z))."""
         mean_BCHW, raw_log_variance_BCHW = raw_BCHW.chunk(2, dim=1)
-        return PixelwiseGaussian(self.mean_of(mean_BCHW), 0.5 * confined_log_variance(raw_log_variance_BCHW))
+        log_variance_BCHW = smoothly_confined(raw_log_variance_BCHW, *LOG_VARIANCE_RANGE)
+        return PixelwiseGaussian(self.mean_of(mean_BCHW), 0.5 * log_variance_BCHW)
 
     def first_bias(self, mean_CHW: Tensor) -> Tensor:
         """The mean image, and a variance of 1."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 if TYPE_CHECKING:
     from vae_explorer.models.interface import Likelihood
@@ -41,3 +42,9 @@ class ObservationModel(nn.Module, ABC):
 def log_odds(mean_CHW: Tensor) -> Tensor:
     """The log odds of a mean image; pixels that are always off get -6.9, not minus infinity."""
     return torch.logit(mean_CHW.clamp(_MEAN_MARGIN, 1 - _MEAN_MARGIN))
+
+
+def smoothly_confined(raw: Tensor, low: float, high: float) -> Tensor:
+    """The identity, bending smoothly to both ends: a hard clamp would kill the gradient outside (MODELS.md 5.10)."""
+    below = high - functional.softplus(high - raw)
+    return low + functional.softplus(below - low)

@@ -16,6 +16,7 @@ import torch
 from PIL import Image, PngImagePlugin
 
 from vae_explorer.errors import FileError, UserError, nearest_hint
+from vae_explorer.latent.point_pictures import drawn
 from vae_explorer.runs import files
 
 if TYPE_CHECKING:
@@ -113,7 +114,11 @@ def traversal_latents(spec: GridSpec, dimensions: int) -> Tensor:
 
 
 def compose(pictures_RCCHW: Tensor, spec: GridSpec) -> np.ndarray:
-    """Pictures (rows, columns, C, H, W) in [0, 1] as one uint8 picture; raises UserError where that is too large."""
+    """Pictures (rows, columns, C, H, W) in [0, 1] as one uint8 picture; raises UserError where that is too large.
+
+    Points of the plane, (rows, columns, 2, 1, 1), are drawn.
+    """
+    pictures_RCCHW = drawn(pictures_RCCHW.flatten(0, 1)).unflatten(0, pictures_RCCHW.shape[:2])
     rows, columns, channels, height, width = pictures_RCCHW.shape
     cell_height, cell_width = height * spec.scale, width * spec.scale
     total_height = rows * cell_height + (rows + 1) * spec.spacing

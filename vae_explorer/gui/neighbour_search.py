@@ -161,4 +161,4 @@ def _nearest(explorer: Explorer, z_D: np.ndarray) -> Iterator[Novelty | None]:
 def _stored(explorer: Explorer, item: int) -> tuple[int, np.ndarray]:
     from vae_explorer.latent.code_pictures import channels_last
 
-    return item, channels_last(explorer.stored(np.array([item])))[0]
+    return item, channels_last(explorer.pictures(np.array([item])))[0]

@@ -86,7 +86,7 @@ def prepared_tiles(
     missing = np.array([item for item in wanted if item not in kept], dtype=np.int64)
     for start in range(0, len(missing), _BATCH):
         part = missing[start : start + _BATCH]
-        kept.update(zip(part.tolist(), _shrunk(explorer.stored(part).cpu()), strict=True))
+        kept.update(zip(part.tolist(), _shrunk(explorer.pictures(part).cpu()), strict=True))
         yield None
     tiles = []
     for start in range(0, len(wanted), _BATCH):

@@ -22,6 +22,7 @@ from vae_explorer.datasets.protocols import apply_protocol, fixed_draw
 from vae_explorer.errors import UserError
 from vae_explorer.latent.code_layer import CodeLayer
 from vae_explorer.latent.manifold import DecodedManifold
+from vae_explorer.latent.point_pictures import drawn, shown_levels
 from vae_explorer.models.building import build_model
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.gaussian import DiagonalGaussian
@@ -165,12 +166,19 @@ class Explorer:
         return self._device()
 
     def stored(self, ids_B: NDArray[np.integer[Any]]) -> Tensor:
-        """Stored pictures of items, uint8 (B, C, H, W) on the network's device. Raises UserError without images."""
+        """Items as stored, uint8 (float32 for points) (B, C, H, W) on the network's device.
+
+        Raises UserError without images.
+        """
         if self.dataset is None:
             raise UserError("The images behind these codes are not loaded.", "Wait until the data set has been read.")
         store = self.dataset.images
         index_B = torch.as_tensor(np.asarray(ids_B, dtype=np.int64), device=store.device)
         return store.gather(index_B).to(self._device())
+
+    def pictures(self, ids_B: NDArray[np.integer[Any]]) -> Tensor:
+        """What is shown of stored items, uint8 (B, C, H, W): pictures as they are, points of the plane drawn."""
+        return shown_levels(self.stored(ids_B))
 
     def seen(self, ids_B: NDArray[np.integer[Any]]) -> Tensor:
         """What the network sees of these items under the run's protocol, float32 (B, C, H, W) in [0, 1]."""
@@ -286,7 +294,10 @@ def _network_of(snapshot: Snapshot) -> tuple[object, ...]:
 
 
 def as_pictures(x_NCHW: Tensor) -> UInt8:
-    """Float pictures in [0, 1] as uint8 numpy, (N, H, W) for one channel, else (N, H, W, C)."""
-    pixels = (x_NCHW.clamp(0.0, 1.0) * 255.0 + 0.5).to(torch.uint8)
+    """Float pictures in [0, 1] as uint8 numpy, (N, H, W) for one channel, else (N, H, W, C).
+
+    Points of the plane are drawn as pictures of the plane (`point_pictures`).
+    """
+    pixels = (drawn(x_NCHW).clamp(0.0, 1.0) * 255.0 + 0.5).to(torch.uint8)
     pixels = pixels[:, 0] if pixels.shape[1] == 1 else pixels.movedim(1, -1)
     return pixels.contiguous().cpu().numpy()

@@ -68,13 +68,14 @@ def group_statistics(explorer: Explorer, ids: NDArray[np.integer[Any]]) -> Itera
         raise UserError("The images behind these codes are not loaded.", "Wait until the data set has been read.")
     if ids_N[0] < 0 or ids_N[-1] >= dataset.images.num_images:
         raise UserError("The group holds images that this data set does not have.", "Select again.")
-    num_pixels = int(np.prod(dataset.image_shape))
+    shape = explorer.pictures(ids_N[:1]).shape[1:]
+    num_pixels = int(np.prod(shape))
     sum_P = torch.zeros(num_pixels, dtype=torch.float64)
     square_P = torch.zeros(num_pixels, dtype=torch.float64)
 
     def add(part: slice) -> None:
         # Whole numbers up to 255 squared add up exactly.
-        rows = explorer.stored(ids_N[part]).flatten(1).to(torch.float32)
+        rows = explorer.pictures(ids_N[part]).flatten(1).to(torch.float32)
         sum_P.add_(rows.sum(0, dtype=torch.float64).cpu())
         square_P.add_(rows.square_().sum(0, dtype=torch.float64).cpu())
 
@@ -84,14 +85,14 @@ def group_statistics(explorer: Explorer, ids: NDArray[np.integer[Any]]) -> Itera
     greatest = float(variance_P.max())
     yield None
     shown_ids = ids_N[np.linspace(0, len(ids_N) - 1, min(MOST_SHOWN, len(ids_N))).astype(np.int64)]
-    pictures = channels_last(explorer.stored(shown_ids))
+    pictures = channels_last(explorer.pictures(shown_ids))
     yield None
     mean_code_D, decoded_mean = _mean_code(explorer, ids_N)
     names, counts = _class_counts(dataset, ids_N)
     mean_elbo, num_valued = _mean_elbo(explorer, ids_N)
     scaled_P = variance_P * (255.0 / greatest) if greatest > 0 else variance_P
     mean_picture, variance_picture = channels_last(
-        torch.stack([mean_P, scaled_P]).add_(0.5).clamp_(0, 255).to(torch.uint8).view(2, *dataset.image_shape)
+        torch.stack([mean_P, scaled_P]).add_(0.5).clamp_(0, 255).to(torch.uint8).view(2, *shape)
     )
     yield GroupStatistics(
         num=len(ids_N), shown_ids_G=shown_ids, pictures=pictures, mean_code_D=mean_code_D, decoded_mean=decoded_mean,

@@ -81,7 +81,7 @@ def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | N
     side = 2.0**level
     seen = request.rect
     rect = MapRect(seen.left - side, seen.bottom - side, seen.right + side, seen.top + side)
-    num_channels = 1 if explorer.snapshot is None else explorer.snapshot.image_shape[0]
+    num_channels = 1 if explorer.snapshot is None else explorer.snapshot.data_space.picture_shape[0]
     ink_C256 = manifold_ink(request.ink, num_channels, request.opacity)
     legend = _legend(num_channels)
     for picture in explorer.manifold.pictures(explorer, ManifoldRequest(request.view, rect, level, scale, ink_C256)):

@@ -86,14 +86,15 @@ def novelty(explorer: Explorer, x_CHW: Floats) -> Iterator[Novelty | None]:
     if len(heldout_ids) and len(train_ids):
         nearest = int(np.argmin(heldout_N))
         heldout_id, heldout_distance = int(heldout_ids[nearest]), float(heldout_N[nearest])
-        heldout_picture = channels_last(explorer.stored(heldout_ids[nearest : nearest + 1]))[0]
+        heldout_picture = channels_last(explorer.pictures(heldout_ids[nearest : nearest + 1]))[0]
         part = np.random.default_rng(_PART_SEED).choice(len(train_ids), num_fair, replace=False)
         ratio = _ratio(float(train_N[order[0]]), heldout_distance)
         fair_ratio = _ratio(float(train_N[part].min()), heldout_distance)
     nearest_train = float(train_N[order[0]]) if len(order) else float("inf")
+    train_pictures = channels_last(explorer.pictures(train_ids[order]))
     yield Novelty(
-        train_ids[order].astype(np.int64), train_N[order], channels_last(explorer.stored(train_ids[order])), heldout_id,
-        heldout_distance, heldout_picture, ratio, fair_ratio, num_fair, verdict(nearest_train, ratio, fair_ratio),
+        train_ids[order].astype(np.int64), train_N[order], train_pictures, heldout_id, heldout_distance,
+        heldout_picture, ratio, fair_ratio, num_fair, verdict(nearest_train, ratio, fair_ratio),
         _note(num_fair, len(train_ids), fair_ratio),
     )  # fmt: skip
 
@@ -137,7 +138,9 @@ def _distances(
 
     def measure(part: slice) -> None:
         # The direct difference, not by inner products: an image's distance to itself is exactly 0.
-        rows_BP = explorer.stored(ids_N[part]).flatten(1).to(torch.float32).div_(255)
+        stored_BCHW = explorer.stored(ids_N[part])
+        unit = 1.0 if stored_BCHW.is_floating_point() else 255.0
+        rows_BP = stored_BCHW.flatten(1).to(torch.float32).div_(unit)
         distance_N[part] = torch.linalg.vector_norm(rows_BP.sub_(x_P), dim=1).double().cpu().numpy()
 
     most = max(1, _BATCH_VALUES // x_P.shape[1])

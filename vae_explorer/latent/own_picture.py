@@ -81,6 +81,11 @@ def look_at(explorer: Explorer, pixels: UInt8, invert: Invert, least_share: floa
     snapshot = explorer.snapshot
     if snapshot is None:
         raise UserError("There is no model to look at yet.", "Wait until the model has been prepared.")
+    if snapshot.data_space.is_plane:
+        raise UserError(
+            "This model was trained on points of the plane, so no picture can be put on its map.",
+            "Train on a data set of pictures.",
+        )
     typical = _typical(explorer, snapshot.image_shape)
     yield None
     fitted = fit_picture(pixels, snapshot.image_shape, typical, invert, least_share)

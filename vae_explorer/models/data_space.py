@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+POINT_PICTURE_SIDE = 28
+"""Height and width of the picture in which a point of the plane is shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class DataSpace:
@@ -24,6 +27,11 @@ class DataSpace:
         """C x H x W."""
         channels, height, width = self.image_shape
         return channels * height * width
+
+    @property
+    def picture_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of what is shown of an item: the item's own, or that of a drawn point."""
+        return (1, POINT_PICTURE_SIDE, POINT_PICTURE_SIDE) if self.is_plane else self.image_shape
 
     @property
     def is_plane(self) -> bool:

@@ -56,7 +56,7 @@ class ReconstructionsPanel(LookingPanel):
         dataset, snapshot = self.session.dataset, self.session.snapshot
         if dataset is None or snapshot is None or dataset.image_shape != snapshot.image_shape:
             return None
-        self.grid.set_picture_side(max(snapshot.image_shape[1:]))
+        self.grid.set_picture_side(max(snapshot.data_space.picture_shape[1:]))
         return partial(_reconstruct, dataset=dataset, num=min(self.grid.capacity, _MOST))
 
     def show_answer(self, answer: object) -> None:

@@ -52,7 +52,7 @@ class SamplesPanel(LookingPanel):
         if not MODELS[snapshot.model_name].has_prior:
             self.show_note(f"The model “{MODELS[snapshot.model_name].title}” has no prior to draw samples from.")
             return None
-        self.grid.set_picture_side(max(snapshot.image_shape[1:]))
+        self.grid.set_picture_side(max(snapshot.data_space.picture_shape[1:]))
         return partial(_draw, num=min(self.grid.capacity, _MOST))
 
     def show_answer(self, answer: object) -> None:

@@ -211,6 +211,29 @@ def test_training_compares_a_resting_place_again_but_seldom(scene: Scene, monkey
     assert scene.num_asked - before < len(looks)
 
 
+def test_neighbours_of_older_weights_are_pale_and_come_anew_when_training_rests(scene: Scene, monkeypatch) -> None:
+    from vae_explorer.gui import neighbour_search
+
+    scene.pin(0.3, 0.3)
+    scene.compared()
+    # However seldom it is asked while the weights change.
+    monkeypatch.setattr(neighbour_search, "REFRESH_SECONDS", 1e4)
+    scene.session.set_looking_rate(10.0)
+    scene.session.train()
+    scene.wait(lambda: scene.strip.is_pale)
+    asked = scene.num_asked
+    scene.wait(lambda: scene.panel._shown.step > 20)
+    assert scene.strip.is_pale
+    assert scene.num_asked == asked
+    scene.session.pause()
+    scene.compared()
+    found = scene.strip.nearest[0]
+    x_P = scene.decoded(np.array([0.3, 0.3])).ravel()
+    assert found.distance == pytest.approx(
+        np.linalg.norm(scene.stored(np.array([found.item])).ravel() / 255 - x_P), abs=1e-3
+    )
+
+
 def test_trouble_is_a_sentence_in_the_strip(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     from vae_explorer.latent import novelty
 

@@ -628,6 +628,16 @@ def test_amounts_stand_in_the_order_of_the_directions_and_without_zeros() -> Non
     assert [amount_text(amount) for amount in (0.0, 1.24, -3.0)] == ["0 ×", "+1.2 ×", "−3.0 ×"]
 
 
+def test_the_hint_is_whole_where_the_panel_is_low(stage: Stage) -> None:
+    stage.map.select(ItemSet(range(40)), "select")
+    dock, panel = stage.window.docks["groups"], stage.panel
+    dock.setFloating(True)
+    dock.resize(300, 260)
+    stage.wait(lambda: panel.height() <= 260 and panel.groups.hint.isVisible())
+    hint = panel.groups.hint
+    stage.wait(lambda: hint.height() >= hint.heightForWidth(hint.width()))
+
+
 def test_nothing_is_cut_from_narrow_to_wide(stage: Stage) -> None:
     stage.make_direction()
     stage.map.add_pin(np.zeros(2))

@@ -16,8 +16,10 @@ from pytestqt.qtbot import QtBot
 
 from tests.gui.conftest import WAIT_MS
 from tests.gui.map_window import settle
+from vae_explorer.gui.dialogs.save_map import SaveMapDialog
 from vae_explorer.gui.main_window import MainWindow
 from vae_explorer.latent.arrangement import Frame, ItemSet
+from vae_explorer.latent.layers import CodesOptions
 from vae_explorer.latent.view_catalogue import ViewChoice
 
 _SHIFT, _CONTROL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
@@ -494,3 +496,34 @@ def test_another_latent_space_in_mid_everything(ready: MainWindow, qtbot: QtBot)
         ready.commands.actions["action.undo"].trigger()
     settle(ready, qtbot)
     assert all(len(pin.z) == arranged.num_dimensions for pin in arranged.arrangement.pins)
+
+
+def test_a_drag_leaves_the_code_it_began_on_and_its_end_looks_anew(ready: MainWindow, qtbot: QtBot) -> None:
+    canvas, arranged = ready.panel("latent_map").canvas, ready.session.map
+    begin, end = pixel_of(ready, 17), at(ready, 0.93, 0.93)
+    QTest.mouseMove(canvas, begin)
+    qtbot.waitUntil(lambda: arranged.hovered_item is not None, timeout=WAIT_MS)
+    QTest.mousePress(canvas, _LEFT, pos=begin)
+    QTest.mouseMove(canvas, (begin + end) / 2)
+    QTest.mouseMove(canvas, end)
+    assert arranged.hovered_item is None
+    assert canvas.overlay.item is None
+    QTest.mouseRelease(canvas, _LEFT, pos=end)
+    assert canvas.hovered_place == pytest.approx(
+        canvas.frame.to_map(end.x() - canvas.plot.left(), end.y() - canvas.plot.top())
+    )
+
+
+def test_the_legend_has_the_room_that_the_read_out_of_another_colour_took(ready: MainWindow, qtbot: QtBot) -> None:
+    panel, arranged = ready.panel("latent_map"), ready.session.map
+    panel.readout.setMinimumWidth(420)
+    arranged.set_layer("codes", options=CodesOptions(colour_by="none"))
+    qtbot.waitUntil(lambda: panel.readout.minimumWidth() < 420, timeout=WAIT_MS)
+
+
+def test_the_size_of_a_saved_map_says_what_the_box_says(ready: MainWindow) -> None:
+    dialog = SaveMapDialog(ready.session, ready.panel("latent_map"))
+    assert dialog.facts.text().endswith("; the legends stand below it")
+    dialog.legend.setChecked(False)
+    assert dialog.facts.text().endswith("pixels")
+    dialog.deleteLater()

@@ -151,7 +151,7 @@ def test_a_drawing_stands_on_the_map_where_the_network_puts_what_it_sees(stage: 
     form = stage.panel.form
     assert "−ELBO" in form.facts.text()
     assert "nats = reconstruction" in form.facts.text()
-    assert "8 x 8 pixels, grey, not inverted" in form.steps.text()
+    assert "8 x 8 pixels, grey, not inverted" in form.steps_text
     assert form.pictures.reconstruction.image is not None
     assert form.pictures.reconstruction.image.width() == 8
 
@@ -228,10 +228,14 @@ def test_a_pasted_picture_is_encoded(stage: Stage) -> None:
     QTest.mouseClick(stage.panel.buttons["paste"], Qt.MouseButton.LeftButton)
     stage.wait(lambda: stage.given() is not None)
     assert stage.given().mean_D == pytest.approx(stage.encoded(stage.seen())[0], abs=1e-4)
-    assert "inverted: dark on light became light on dark" in stage.panel.form.steps.text()
+    assert "inverted: dark on light became light on dark" in stage.panel.form.steps_text
     QGuiApplication.clipboard().clear()
     QTest.mouseClick(stage.panel.buttons["paste"], Qt.MouseButton.LeftButton)
     assert "no picture on the clipboard" in stage.messages[-1].text
+    assert stage.window.message_bar.message is not None
+    QGuiApplication.clipboard().setImage(image_of(bar()))
+    QTest.mouseClick(stage.panel.buttons["paste"], Qt.MouseButton.LeftButton)
+    stage.wait(lambda: stage.window.message_bar.message is None)
     stage.rest()
 
 
@@ -241,7 +245,7 @@ def test_a_dropped_file_is_encoded_and_the_inversion_can_be_chosen(stage: Stage,
     stage.wait(lambda: stage.given() is not None)
     inverted = stage.seen()
     stage.panel.form.inversion.setCurrentIndex(2)
-    stage.wait(lambda: "not inverted" in stage.panel.form.steps.text())
+    stage.wait(lambda: "not inverted" in stage.panel.form.steps_text)
     assert np.abs(stage.seen() + inverted - 255).max() <= 1
     stage.rest()
 
@@ -257,13 +261,13 @@ def test_a_stroke_is_drawn_on_an_opened_picture_and_undone(stage: Stage, tmp_pat
     stage.panel.form.inversion.setCurrentIndex(inversion)
     stage.rest()
     opened, of_opened = stage.panel._original, stage.seen()
-    assert "drawn on" not in stage.panel.form.steps.text()
+    assert "drawn on" not in stage.panel.form.steps_text
     # Touched where it already has its strongest ink: nothing of it may change.
     place = np.unravel_index(int(of_opened.argmax() if inversion != 2 else of_opened.argmin()), of_opened.shape)
     stage.canvas.set_radius(4)
     stage.canvas.set_erasing(inversion == 2)
     stage.draw(((place[1] + 0.5) / 8, (place[0] + 0.5) / 8))
-    stage.wait(lambda: "drawn on the picture put in" in stage.panel.form.steps.text())
+    stage.wait(lambda: "drawn on the picture put in" in stage.panel.form.steps_text)
     stage.rest()
     assert stage.panel._original.is_drawing
     assert np.abs(stage.seen() - of_opened).max() <= 40

@@ -249,6 +249,8 @@ def test_the_tour_plays_pauses_and_leaves_a_plane(stage: Stage) -> None:
     np.testing.assert_allclose(stage.view.lift(xy), kept.lift(xy), atol=1e-12)
     stage.session.undo_stack.undo()
     assert stage.map.arrangement.view.name == "tour"  # type: ignore[union-attr]
+    # Back on the tour where it was left, not at its beginning.
+    np.testing.assert_allclose(stage.view.lift(xy), kept.lift(xy), atol=1e-12)
 
 
 def test_the_tour_rests_while_nobody_sees_it(stage: Stage) -> None:

@@ -100,7 +100,7 @@ class MessageBar(QFrame):
     @Slot(str)
     def settle(self, place: str) -> None:
         """What was wrong at this place is mended: its message goes."""
-        if self.message is not None and self.message.near == place:
+        if self.message is not None and self.message.near == place and self.message.kind != "info":
             self.dismiss()
 
     @Slot()

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Slot
 
 from vae_explorer.errors import UserError
 from vae_explorer.gui.neighbour_words import StripCell, item_title, strip_cells
+from vae_explorer.gui.session_words import State
 from vae_explorer.latent.arrangement import ItemSet
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class NeighbourSearch(QObject):
         self._place: DecodedPlace | None = None
         self._asked: DecodedPlace | None = None
         self._asked_at = 0.0
-        self._lasted = 0.0
+        self._work_seconds = 0.0
         self._is_open = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -48,6 +49,7 @@ class NeighbourSearch(QObject):
         strip.picture_clicked.connect(self._select)
         session.map.hovered_item_changed.connect(self._hover)
         session.dataset_changed.connect(self._start_anew)
+        session.state_changed.connect(self._catch_up)
 
     def set_active(self, is_active: bool) -> None:
         """Whether the strip is in sight."""
@@ -70,15 +72,20 @@ class NeighbourSearch(QObject):
         before, self._place = self._place, place
         if not self._is_active:
             return
+        # Another place, or the same through newer weights: what is shown belongs to another picture.
+        self._strip.set_pale()
         if before is None or not np.array_equal(before.z_D, place.z_D):
-            # Somewhere else: what is shown belongs to another picture, and the rest begins anew.
-            self._strip.set_pale()
             self._withdraw()
             self._timer.start(REST_MS)
         elif not self._is_open and not self._timer.isActive():
-            # The same place through newer weights.
-            wait = max(REFRESH_SECONDS, self._lasted / _LARGEST_SHARE) - (time.monotonic() - self._asked_at)
-            self._timer.start(max(round(wait * 1000), REST_MS))
+            wait = max(REFRESH_SECONDS, self._work_seconds / _LARGEST_SHARE) - (time.monotonic() - self._asked_at)
+            self._timer.start(max(round(wait * 1000), REST_MS) if self._session.state is State.TRAINING else REST_MS)
+
+    @Slot(object)
+    def _catch_up(self, state: State) -> None:
+        """The weights rest now: there is nothing to spare."""
+        if state is not State.TRAINING and self._timer.isActive():
+            self._timer.start(REST_MS)
 
     def forget(self) -> None:
         """There is no decoded picture."""
@@ -100,11 +107,15 @@ class NeighbourSearch(QObject):
         self._asked, self._asked_at, self._is_open = place, time.monotonic(), True
         self._session.map.explore(SLOT, partial(_nearest, z_D=place.z_D), self._show, self._tell)
 
-    def _show(self, novelty: Novelty) -> None:
+    def _show(self, found: tuple[Novelty, float]) -> None:
+        novelty, self._work_seconds = found
         self._is_open = False
-        self._lasted = time.monotonic() - self._asked_at
-        if self._is_active:
-            self._strip.show_nearest(strip_cells(novelty, self._session.dataset), novelty)
+        if not self._is_active:
+            return
+        self._strip.show_nearest(strip_cells(novelty, self._session.dataset), novelty)
+        if self._place is not None and self._place is not self._asked:
+            self._strip.set_pale()
+            self.follow(self._place)
 
     def _tell(self, error: Exception) -> None:
         self._is_open = False
@@ -150,12 +161,17 @@ class NeighbourSearch(QObject):
         self._session.map.select(ItemSet([item]), "pick an image")
 
 
-def _nearest(explorer: Explorer, z_D: np.ndarray) -> Iterator[Novelty | None]:
+def _nearest(explorer: Explorer, z_D: np.ndarray) -> Iterator[tuple[Novelty, float] | None]:
+    """The answer, and the seconds of work in it: other work of this thread between its steps does not count."""
     from vae_explorer.latent.novelty import novelty
 
     if explorer.num_dimensions != len(z_D):
         return  # the question is older than the model
-    yield from novelty(explorer, explorer.decode_mean(z_D[None])[0])
+    seconds, begun = 0.0, time.thread_time()
+    for found in novelty(explorer, explorer.decode_mean(z_D[None])[0]):
+        seconds += time.thread_time() - begun
+        yield None if found is None else (found, seconds)
+        begun = time.thread_time()
 
 
 def _stored(explorer: Explorer, item: int) -> tuple[int, np.ndarray]:

@@ -132,6 +132,7 @@ QComboBox QAbstractItemView {
     background: $panel; color: $text; border: 1px solid $border_strong; padding: 4px;
     selection-background-color: $selection; selection-color: $text;
 }
+QComboBoxPrivateContainer { background: $panel; border: none; }
 QComboBox[variant="quiet"] { background: transparent; border-color: transparent; color: $muted; }
 QComboBox[variant="quiet"]:hover { background: $hover; color: $text; }
 QComboBox[variant="quiet"]:focus { border-color: $accent; }

@@ -84,6 +84,10 @@ def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | N
     main = _main(finite)
     readout = _readout(main) if main is not None else _joint_readout(finite)
     options = request.options if isinstance(request.options, PosteriorOptions) else PosteriorOptions()
+    if options.shows_exact and view.num_dimensions > MOST_DIMENSIONS:
+        readout += (
+            f"\nThe exact posterior takes {MOST_DIMENSIONS} dimensions or fewer; this model has {view.num_dimensions}."
+        )
     wants_exact = (
         options.shows_exact and not request.is_draft and explorer.record.has_likelihood and explorer.record.has_prior
         and view.num_dimensions <= MOST_DIMENSIONS and main is not None and main.x_CHW is not None

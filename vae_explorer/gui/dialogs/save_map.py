@@ -90,6 +90,7 @@ class SaveMapDialog(QDialog):
         layout.addWidget(self.message)
         layout.addLayout(buttons)
         self.scale.valueChanged.connect(self._show_size)
+        self.legend.toggled.connect(self._show_size)
         self._show_size()
 
     def save(self, path: Path) -> None:
@@ -147,7 +148,8 @@ class SaveMapDialog(QDialog):
     @Slot()
     def _show_size(self) -> None:
         size = self._panel.canvas.size() * self.scale.value()
-        self.facts.setText(f"{size.width():,} × {size.height():,} pixels, without the legends")
+        below = "; the legends stand below it" if self.legend.isChecked() else ""
+        self.facts.setText(f"{size.width():,} × {size.height():,} pixels{below}")
 
     def _busy(self, is_busy: bool, text: str = "") -> None:
         for widget in (self.save_button, self.copy_button):

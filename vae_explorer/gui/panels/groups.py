@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWi
 
 from vae_explorer.errors import UserError
 from vae_explorer.gui.threads.writing import FileWriting
+from vae_explorer.gui.widgets.fitted_content import FittedContent
 from vae_explorer.gui.widgets.group_directions import DirectionsSection
 from vae_explorer.gui.widgets.group_edit import EditSection
 from vae_explorer.gui.widgets.group_list import GroupsSection
@@ -37,7 +38,8 @@ class GroupsPanel(QWidget):
         self.groups = GroupsSection(session)
         self.directions = DirectionsSection(session)
         self.edit = EditSection(session)
-        content = QWidget()
+        self.scroll_area = QScrollArea()
+        content = FittedContent(self.scroll_area)
         self._column = column = QVBoxLayout(content)
         self._stops: tuple[QWidget, ...] = ()
         column.setContentsMargins(12, 8, 12, 12)
@@ -45,7 +47,6 @@ class GroupsPanel(QWidget):
         for section in (self.selection, self.members, self.groups, self.directions, self.edit):
             column.addWidget(section)
         column.addStretch(1)
-        self.scroll_area = QScrollArea()
         self.scroll_area.setWidget(content)
         self.scroll_area.setWidgetResizable(True)
         self.scroll_area.setFrameShape(QFrame.Shape.NoFrame)

@@ -61,6 +61,7 @@ class LatentMapPanel(QWidget):
         self._shown_choice: ViewChoice | None = None
         self._drawn_manifold: MapRect | None = None
         self._path: PathResult | None = None
+        self._classes: Legend | None = None
         self.canvas = MapCanvas()
         self.canvas.set_note("Warming up…")
         self.toolbar = MapToolbar(session)
@@ -239,8 +240,12 @@ class LatentMapPanel(QWidget):
                 self._read_out(f"showing 0 of {num_codes:,} codes · the layer is hidden")
             self.legend.show_legend(None)
             return
+        legend = _of_classes(drawing.legend)
+        if legend != self._classes:
+            self._classes = legend
+            self.readout.setMinimumWidth(0)
         self._read_out(drawing.readout)
-        self.legend.show_legend(_of_classes(drawing.legend))
+        self.legend.show_legend(legend)
         self.code_style = drawing.extras.get("style", "")
         self._extent = drawing.extras.get("extent", self._extent)
         if not self.is_following or self.canvas.is_gliding:

@@ -196,11 +196,16 @@ class LayerRow(QWidget):
         if drawing is not None and (drawing.legend is not None or drawing.readout):
             self.legend.show_legend(drawing.legend)
             self.readout.setText(drawing.readout)
-            # Its height only grows: rows below must not move up and down with the mouse.
-            room = self.readout.heightForWidth(max(self.readout.width(), 80))
-            self.readout.setMinimumHeight(max(self.readout.minimumHeight(), room))
         self.readout.setVisible(bool(self.readout.text()))
         self.note.hide()
+        self._keep_room()
+
+    def _keep_room(self) -> None:
+        """Legend and read-out only grow while the layer is shown: rows below must not move with the mouse."""
+        layout = self._more.layout()
+        if self._more.isVisible() and layout is not None:
+            room = layout.totalHeightForWidth(max(self._more.width(), 80))
+            self._more.setMinimumHeight(max(self._more.minimumHeight(), room))
 
     def show_age(self, now: float, *, is_training: bool) -> None:
         """Say how old what is on the map is, where training has left it behind by more than the layer's own rate."""
@@ -231,6 +236,7 @@ class LayerRow(QWidget):
         except UserError as error:
             self.tell(error.in_one_line)
             return
+        self._more.setMinimumHeight(0)  # another choice may have a shorter legend
         self._map.set_layer(self.record.name, options=replace(options, **{name: value}))
 
     @Slot(str)
@@ -247,7 +253,7 @@ class LayerRow(QWidget):
         if not state.is_shown:
             self.legend.show_legend(None)
             self.readout.clear()
-            self.readout.setMinimumHeight(0)
+            self._more.setMinimumHeight(0)
             self.show_drawing(None)
         self._recolour(theme.current())
 

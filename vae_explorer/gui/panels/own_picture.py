@@ -212,6 +212,7 @@ class OwnPicturePanel(QWidget):
 
     def _put(self, original: _Original) -> None:
         self._original = original
+        self.session.message_settled.emit(_PANEL)  # about the one before, or about one that could not be read
         self._told = self._refined_step = None
         self._end_refinement()
         show_text(self.form.refinement, "")

@@ -94,13 +94,13 @@ class OverviewJob(QObject):
             codes_ND = snapshot.codes_ND.detach().cpu().numpy()
             num_left_out = int(np.count_nonzero(~np.isfinite(codes_ND).all(axis=1)))
             run = start_overview(codes_ND, method, seed=0)
-            began = time.monotonic()
+            how_far = _HowFarSoFar()
             while not self._cancelled.wait(POLL_MS / 1000):
                 news = run.poll()
                 if isinstance(news, OverviewResult):
                     self._tell(FoundOverview(news.view, snapshot.step, num_left_out))
                     return
-                self._tell(_how_far(news, time.monotonic() - began))
+                self._tell(how_far(news))
             run.cancel()
         except UserError as error:
             self._tell(error)
@@ -108,7 +108,20 @@ class OverviewJob(QObject):
             self._tell(UserError(f"The overview failed: {error}.", "Try again, or choose the PCA plane."))
 
 
-def _how_far(progress: OverviewProgress, seconds: float) -> HowFar:
-    share = progress.fraction
-    left = seconds * (1.0 - share) / share if share >= _LEAST_SHARE_FOR_ETA else None
-    return HowFar(progress.stage, share, left)
+class _HowFarSoFar:
+    """From progress to the time left, by the clock of the last progress made: it counts down in between, and where a
+    step takes longer than what is left would, nothing is promised.
+    """
+
+    def __init__(self) -> None:
+        self._began = self._moved_at = time.monotonic()
+        self._share = 0.0
+
+    def __call__(self, progress: OverviewProgress) -> HowFar:
+        now, share = time.monotonic(), progress.fraction
+        if share > self._share:
+            self._share, self._moved_at = share, now
+        if share < _LEAST_SHARE_FOR_ETA:
+            return HowFar(progress.stage, share, None)
+        left = (self._moved_at - self._began) * (1.0 - share) / share - (now - self._moved_at)
+        return HowFar(progress.stage, share, left if left > 0.0 else None)

@@ -19,6 +19,7 @@ from PySide6.QtGui import QEnterEvent, QFocusEvent, QKeyEvent, QMouseEvent, QWhe
 from PySide6.QtWidgets import QWidget
 
 from vae_explorer.gui.widgets.map_frame import MapFrame
+from vae_explorer.gui.widgets.map_outline import Mode, Outline
 from vae_explorer.gui.widgets.map_surface import MapSurface
 
 Tool = Literal["point", "lasso", "rectangle"]
@@ -85,10 +86,10 @@ class MapCanvas(MapSurface):
         self._pressed_at: QPointF | None = None
         self._panned_from: QPointF | None = None
         self._drag: Callable[[QPointF, float], None] | None = None
-        self._outline: list[tuple[float, float]] = []
-        self._mode = "replace"
+        self._outline: Outline | None = None
         self._space_is_down = False
         self._mouse_at: QPointF | None = None
+        self._is_dragged = False
         self.frame_changed.connect(self.hover_again)
 
     def hover_again(self) -> None:
@@ -116,7 +117,7 @@ class MapCanvas(MapSurface):
         if self.note or not self.plot.contains(position.toPoint()):
             return
         is_left = event.button() == Qt.MouseButton.LeftButton
-        self._pressed_at = position
+        self._pressed_at, self._is_dragged = position, False
         if is_left and not self._space_is_down:
             self.gesture_began.emit()
             self._press(position, event.modifiers(), moment)
@@ -128,8 +129,9 @@ class MapCanvas(MapSurface):
         self._set_hover(None)
         x, y = self._place_at(position)
         if self.tool != "point":
-            self._mode = "add" if held & _SHIFT else "subtract" if held & _CONTROL else "replace"
-            self._outline = [(x, y)]
+            mode: Mode = "add" if held & _SHIFT else "subtract" if held & _CONTROL else "replace"
+            self._outline = Outline(self.tool == "rectangle", mode)
+            self._outline.reach((x, y))
             self._drag = self._draw_outline
             return
         if held & _CONTROL:
@@ -162,6 +164,10 @@ class MapCanvas(MapSurface):
                 self.setCursor(Qt.CursorShape.ClosedHandCursor)
                 self._take_over(self.frame.panned(step.x(), step.y()))
         elif self._drag is not None:
+            if not self._is_dragged and self._has_moved(position):
+                # From here on the mouse is elsewhere than over what it pressed.
+                self._is_dragged = True
+                self.left.emit()
             self._drag(position, moment)
         elif self.plot.contains(position.toPoint()):
             self._mouse_at = position
@@ -178,10 +184,14 @@ class MapCanvas(MapSurface):
         """Ends a drag or an outline; a right click that did not pan opens the menu."""
         if event.button() == Qt.MouseButton.LeftButton and self._drag is not None:
             self._drag = None
-            if self._outline:
-                polygon, mode = np.array(self._corners(self._outline)), self._mode
+            if self._outline is not None:
+                outline = self._outline
                 self._end_outline()
-                self.enclosed.emit(polygon, mode)
+                self.enclosed.emit(outline.polygon_P2, outline.mode)
+            if self._is_dragged and self.plot.contains(event.position().toPoint()):
+                self._mouse_at = event.position()
+                self._set_hover(self._place_at(self._mouse_at))
+                self.hover_again()
         elif self._panned_from is not None:
             self._panned_from = None
             self._show_cursor()
@@ -304,25 +314,16 @@ class MapCanvas(MapSurface):
         self.pin_placed.emit(*self._place_at(position), moment)
 
     def _draw_outline(self, position: QPointF, _moment: float) -> None:
-        place = self._place_at(position)
-        if self.tool == "rectangle":
-            self._outline = [self._outline[0], place]
-        else:
-            self._outline.append(place)
-        self.set_overlay(gesture=tuple(self._corners(self._outline)))
-
-    def _corners(self, outline: list[tuple[float, float]]) -> list[tuple[float, float]]:
-        if self.tool != "rectangle" or len(outline) < 2:
-            return outline
-        (left, top), (right, bottom) = outline[0], outline[-1]
-        return [(left, top), (right, top), (right, bottom), (left, bottom)]
+        if self._outline is not None:
+            self._outline.reach(self._place_at(position))
+            self.set_overlay(gesture=self._outline.corners)
 
     def _end_outline(self) -> None:
-        self._outline, self._drag = [], None
+        self._outline = self._drag = None
         self.set_overlay(gesture=())
 
     def _escape(self) -> None:
-        if self._outline:
+        if self._outline is not None:
             self._end_outline()
         elif self.tool != "point":
             self.set_tool("point")

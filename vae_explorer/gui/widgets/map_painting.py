@@ -137,7 +137,9 @@ def paint_place_on_axes(
         boxes.append((number_text(place[1], decimals), -4.0, top - height / 2, False))
     for text, x, y, is_below in boxes:
         width = metrics.horizontalAdvance(text) + 8
-        box = QRectF(x - width / 2 if is_below else x - width, y, width, height)
+        # Where the gutter is too narrow for all digits, the tag reaches into the plot rather than out of the window.
+        edge = max(x - width, 2.0 - LEFT_GUTTER)
+        box = QRectF(x - width / 2 if is_below else edge, y, width, height)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(theme.text))
         painter.drawRoundedRect(box, 3, 3)

@@ -251,7 +251,7 @@ class MapSurface(QWidget):
             return
         plot, line = self.plot, self.fontMetrics().height() + 12
         left, top = self.frame.to_screen(*self._hover)
-        self.update(0, round(plot.top() + top - line), LEFT_GUTTER, 2 * line)
+        self.update(0, round(plot.top() + top - line), 2 * LEFT_GUTTER, 2 * line)
         self.update(round(plot.left() + left - 60), plot.bottom() - 1, 120, BOTTOM_GUTTER + _MARGIN)
         if (cell := self._cell_at(self._hover)) is not None:
             left, top = self.frame.to_screen(cell.left, cell.top)

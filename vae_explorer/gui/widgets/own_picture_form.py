@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import itertools
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from vae_explorer.gui.widgets.fitted_content import FittedContent
 from vae_explorer.gui.widgets.flow_layout import FlowLayout
 from vae_explorer.gui.widgets.picture_trio import PictureTrio
 
@@ -34,32 +35,15 @@ _MARGIN, _SIDE_MARGIN, _GAP = 8, 12, 10
 # Buttons and texts stand beside the pictures where they have so much width, in panels clearly wider than high.
 _LEAST_COLUMN = 236
 _MOST_PROPORTION = 0.8
-_LOW = 330
+_LOW, _FLAT = 330, 230
 _INVITATION = "Draw, drop or paste a picture: its posterior appears on the map while you draw."
-
-
-class _Content(QWidget):
-    """As high as its texts are in the width in sight: what labels ask for without a width would scroll too early."""
-
-    def __init__(self, area: QScrollArea) -> None:
-        super().__init__()
-        self._area = area
-
-    def minimumSizeHint(self) -> QSize:
-        layout, room = self.layout(), self._area.maximumViewportSize()
-        if layout is None:
-            return super().minimumSizeHint()
-        height = layout.totalHeightForWidth(room.width())
-        if height > room.height():
-            bar = self._area.verticalScrollBar().sizeHint().width()
-            height = layout.totalHeightForWidth(room.width() - bar)
-        return QSize(layout.totalMinimumSize().width(), height)
 
 
 class OwnPictureForm(QScrollArea):
     """`pictures`, the `buttons` by name, the choice of `inversion`, and the texts; it scrolls where it is small.
 
-    A low and wide form has everything in sight: the texts beside the pictures, `steps` in the tool tips.
+    A low and wide form has everything in sight: the texts beside the pictures, of `steps_text` the first line, which
+    says what the network sees, where it has room; all of it is in the tool tips.
     """
 
     def __init__(self, inversions: tuple[str, ...]) -> None:
@@ -94,7 +78,7 @@ class OwnPictureForm(QScrollArea):
         for label in self.labels:
             column.addWidget(label)
         column.addStretch(1)
-        content = _Content(self)
+        content = FittedContent(self)
         self._layout = QBoxLayout(QBoxLayout.Direction.TopToBottom, content)
         self._layout.setContentsMargins(_SIDE_MARGIN, _MARGIN, _SIDE_MARGIN, _MARGIN)
         self._layout.setSpacing(_MARGIN)
@@ -108,6 +92,7 @@ class OwnPictureForm(QScrollArea):
         for first, second in itertools.pairwise([self.pictures.canvas, *self.buttons.values(), self.inversion]):
             QWidget.setTabOrder(first, second)
         self._is_low = False
+        self.steps_text = ""
         self.show_nothing()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -157,12 +142,13 @@ class OwnPictureForm(QScrollArea):
 
     def show_steps(self, text: str) -> None:
         """What the network sees, and what was done to the picture, a line each."""
-        self.steps.setText(text)
+        self.steps_text = text
         self._show_steps()
 
     def _show_steps(self) -> None:
-        text = self.steps.text()
-        self.steps.setVisible(bool(text) and not self._is_low)
+        text = self.steps_text
+        first_line = "" if self.viewport().height() < _FLAT else text.partition("\n")[0]
+        show_text(self.steps, first_line if self._is_low else text)
         for widget in (self.pictures.seen, self.facts):
             # As an element the words stay words, whatever a model or a file is called.
             widget.setToolTip(f"<p style='white-space:pre-line'>{html.escape(text)}</p>" if text else "")

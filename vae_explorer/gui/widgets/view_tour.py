@@ -49,6 +49,7 @@ class TourControls(QWidget):
         self.seconds = 0.0
         self._is_watched = False
         self._shown_at = 0.0
+        self._left_at: tuple[ViewChoice | None, float] = (None, 0.0)
         self.play_button = QPushButton("Play")
         self.play_button.setObjectName("view.play_tour")
         self.play_button.setCheckable(True)
@@ -154,8 +155,12 @@ class TourControls(QWidget):
         # After a pause of the whole program the plane goes on from where it was, it does not leap.
         self.seconds += min(now - self._shown_at, _MOST_SECONDS_A_FRAME) * self.factor
         self._shown_at = now
+        self._show_plane(choice)
+
+    def _show_plane(self, choice: ViewChoice) -> None:
+        num_dimensions = self.session.map.num_dimensions
         anchor_D = np.array(choice.anchor) if choice.anchor else np.zeros(num_dimensions)
-        map_session.place_tour(tour_view(choice.seed, self.seconds, num_dimensions, anchor_D))
+        self.session.map.place_tour(tour_view(choice.seed, self.seconds, num_dimensions, anchor_D))
 
     @Slot(int)
     def _show_speed(self, _value: int) -> None:
@@ -167,5 +172,10 @@ class TourControls(QWidget):
             return
         if after.view is None or after.view.name != "tour":
             self._set_playing(False)
-        # A tour that is chosen begins in its first plane, which is also what taking a step back shows.
-        self.seconds = 0.0
+        if before.view is not None and before.view.name == "tour":
+            # Left for another view: taking that step back goes on from the plane it was left in.
+            self._left_at = (before.view, self.seconds)
+        left_view, left_seconds = self._left_at
+        self.seconds = left_seconds if after.view is not None and after.view == left_view else 0.0
+        if self.seconds and after.view is not None and self.session.map.num_dimensions >= 3:
+            self._show_plane(after.view)

@@ -80,6 +80,12 @@ def test_encode_and_decode_have_the_stated_shapes(record: ModelRecord) -> None:
         assert decoded.mean_BCHW.max() <= 1
     if record.has_likelihood:
         assert decoded.log_prob(batch.x_BCHW).shape == (12,)
+    if record.has_density:
+        assert model.log_density(batch.x_BCHW).shape == (12,)
+        assert model.log_density(batch.x_BCHW).dtype == torch.float64
+    else:
+        with pytest.raises(TypeError, match="no closed form"):
+            model.log_density(batch.x_BCHW)
     if record.has_prior:
         z = model.sample_prior(5, torch.Generator().manual_seed(0))
         assert model.log_prior(z).shape == (5,)

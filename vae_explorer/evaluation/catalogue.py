@@ -45,6 +45,15 @@ MEASURES.add(
 )  # fmt: skip
 MEASURES.add(
     Measure(
+        name="nll", title="NLL", unit="nats per image", better="lower", group="likelihood",
+        summary="Negative log-likelihood itself, for models that have it in closed form: linear Gaussian, mixtures.",
+        reference="Tipping & Bishop, Probabilistic principal component analysis, 1999",
+        needs=frozenset({"density", "likelihood protocol"}), take="vae_explorer.evaluation.density:exact_nll",
+        cost="a few seconds for 10,000 images",
+    )
+)  # fmt: skip
+MEASURES.add(
+    Measure(
         name="nll_quadrature", title="NLL by quadrature", unit="nats per image", better="lower", group="likelihood",
         summary="Exact negative log-likelihood by a sum over a grid of the latent plane; for one or two dimensions.",
         reference="nbip/IWAE, tasks/task01.py (true posterior on a grid)",

@@ -79,6 +79,7 @@ _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
         lambda subject: subject.model.latent_space.dimensions > MOST_PLANE_DIMENSIONS,
         "a latent space of at most two dimensions is seen whole, and no plane leaves anything of it out",
     ),
+    "density": (lambda subject: subject.record.has_density, "model '{model}' has no closed form of log p(x)"),
     "likelihood protocol": (
         lambda subject: PROTOCOLS[subject.images.protocol].is_likelihood,
         "protocol '{protocol}' gives a score, not a likelihood",

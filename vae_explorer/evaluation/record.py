@@ -14,6 +14,7 @@ Need = Literal[
     "Gaussian posterior",  # q(z|x) is a diagonal Gaussian
     "plane",  # one or two latent dimensions, summed over on a grid
     "more than two dimensions",
+    "density",  # log p(x) in closed form
     "likelihood protocol",  # the protocol's score is a likelihood
     "pictures",  # items are pictures, not points of the plane
     "labels",

@@ -141,6 +141,10 @@ class LatentModel(nn.Module, ABC):
         """Draws from p(z), or p(z|condition), on the parameters' device, where the record says `has_prior`."""
         raise TypeError(f"{type(self).__name__} has no prior")
 
+    def log_density(self, x_BCHW: Tensor) -> Tensor:
+        """log p(x) in closed form, (B,) float64, where the record says `has_density`."""
+        raise TypeError(f"{type(self).__name__} has no closed form of log p(x)")
+
     def learn(self, batch: Batch) -> Objective:
         """Take up the statistics of a batch, where the record says `is_fitted`; no gradients. `loss` is not used."""
         raise TypeError(f"{type(self).__name__} is trained by gradients")

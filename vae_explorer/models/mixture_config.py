@@ -77,6 +77,7 @@ GAUSSIAN_MIXTURE = ModelRecord(
     "plane of two-dimensional data shows density and responsibilities.",
     data_needs=frozenset({"reals"}),
     is_fitted=True,
+    has_density=True,
     has_gaussian_posterior=False,
 )
 
@@ -94,5 +95,6 @@ BERNOULLI_MIXTURE = ModelRecord(
     map_note="Its latent is the number of a component: samples and reconstructions are the components' pictures.",
     data_needs=frozenset({"binary pixels"}),
     is_fitted=True,
+    has_density=True,
     has_gaussian_posterior=False,
 )

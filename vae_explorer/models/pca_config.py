@@ -79,4 +79,5 @@ PPCA = ModelRecord(
     map_note="A place is a latent point z; its picture is x̄ + W z. The posterior's ellipse is the same everywhere.",
     data_needs=frozenset({"reals"}),
     is_fitted=True,
+    has_density=True,
 )

@@ -49,6 +49,7 @@ class ModelRecord:
     data_needs: frozenset[DataNeed] = frozenset()
     condition: Condition = ""
     is_fitted: bool = False
+    has_density: bool = False  # log_density gives log p(x) itself, in closed form
     has_gaussian_posterior: bool = True  # q(z|x) is a diagonal Gaussian in R^d; layers of the map stand on it
 
 

@@ -226,6 +226,24 @@ def test_a_layer_that_lags_behind_training_says_how_old_it_is(
     assert row.age.text() == ""
 
 
+def test_isochrones_follow_the_selected_pin(ready: MainWindow, qtbot: QtBot) -> None:
+    arranged, canvas = ready.session.map, ready.panel("latent_map").canvas
+    arranged.set_layer("stretch", is_shown=True, options=StretchOptions(shows_ellipses=False, shows_isochrones=True))
+    settle(ready, qtbot)
+    row = ready.panel("layers").rows["stretch"]
+    assert "set one" in row.readout.text()
+    frame = canvas.frame
+    arranged.add_pin(np.array([frame.x, frame.y]))
+    settle(ready, qtbot)
+    first = canvas._drawings["stretch"]
+    assert "Isochrones" in row.legend.accessibleDescription()
+    assert len(first.strokes) == 1
+    arranged.place_active_pin(np.array([frame.x + 0.3 * frame.rect.width, frame.y]))
+    settle(ready, qtbot)
+    second = canvas._drawings["stretch"]
+    assert not np.array_equal(second.strokes[0].strokes.xy_P2, first.strokes[0].strokes.xy_P2)
+
+
 def test_moving_beta_shifts_the_forces_at_once(ready: MainWindow, qtbot: QtBot) -> None:
     ready.session.map.set_layer("forces", is_shown=True)
     settle(ready, qtbot)

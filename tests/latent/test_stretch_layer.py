@@ -5,18 +5,23 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from tests.latent.layer_requests import make_request
+from tests.latent.layer_requests import first_view, make_request
 from vae_explorer.latent import stretch_layer
 from vae_explorer.latent.drawing import LayerDrawing
 from vae_explorer.latent.explorer import Explorer
-from vae_explorer.latent.layers import LAYERS, StretchOptions
+from vae_explorer.latent.geodesics import geodesic
+from vae_explorer.latent.geometry import Surface, surface_of
+from vae_explorer.latent.isochrones import isochrones
+from vae_explorer.latent.layers import LAYERS, Focus, StretchOptions
 from vae_explorer.latent.map_rect import MapRect
+from vae_explorer.latent.pacing import finished
 from vae_explorer.latent.views import LineView, PlaneView, View
 from vae_explorer.models.snapshot import Snapshot
 
@@ -357,3 +362,44 @@ def test_neither_the_weights_nor_the_global_generator_are_touched(explorer: Expl
     assert torch.equal(before, torch.random.get_rng_state())
     assert all(torch.equal(value, weights[name]) for name, value in explorer.network.state_dict().items())
     assert all(parameter.grad is None for parameter in explorer.network.parameters())
+
+
+def test_isochrones_are_lines_of_equal_path_length_from_the_selected_pin(make_snapshot: MakeSnapshot) -> None:
+    explorer = explorer_of(make_snapshot())
+    pin = np.array([0.4, -0.3])
+    options = StretchOptions("fisher", shows_ellipses=False, shows_isochrones=True)
+    without = drawn(explorer, options)[-1]
+    assert "selected pin: set one" in without.readout
+    assert without.strokes == ()
+    whole = drawn(explorer, options, focus=Focus(pin_D=pin))[-1]
+    (entry,) = [text for role, text in whole.legend.entries if role == "accent"]
+    step = float(entry.split("path length ")[1].split()[0])
+    assert "Fisher metric" in entry
+    assert len(whole.strokes) == 1
+    assert len(whole.words) >= 3
+    # A second method: the straight way to a point of the first line is never much shorter than its length.
+    surface = surface_of(explorer, "fisher")
+    first = min(whole.words, key=lambda word: float(word.text))
+    assert float(first.text) == pytest.approx(step)
+    way = geodesic(surface, np.array([pin, [first.x, first.y]]), first_view(2), None)
+    assert finished(way).length == pytest.approx(step, rel=0.06)
+    # The same place and pin are not looked for again; another pin is.
+    kept = explorer.cache["isochrones"]
+    drawn(explorer, options, focus=Focus(pin_D=pin))
+    assert explorer.cache["isochrones"] is kept
+    drawn(explorer, options, focus=Focus(pin_D=-pin))
+    assert explorer.cache["isochrones"] is not kept
+    assert "out of sight" in drawn(explorer, options, focus=Focus(pin_D=np.array([90.0, 0.0])))[-1].readout
+
+
+def test_isochrones_of_a_flat_surface_are_circles() -> None:
+    def flat(z_N2: torch.Tensor) -> Any:
+        return SimpleNamespace(mean_BCHW=z_N2[:, :, None, None])
+
+    found = finished(isochrones(Surface(flat), first_view(2), RECT, np.array([0.2, 0.1])))
+    assert len(found.lines) >= 5
+    for line, level in zip(found.lines, found.levels, strict=True):
+        # Sixteen directions: never shorter than the circle, and 3 % longer at most.
+        radius = np.hypot(*(line - [0.2, 0.1]).T)
+        assert radius.max() <= level + 0.05
+        assert radius.min() >= level / 1.03 - 0.05

@@ -73,6 +73,10 @@ class LayerAsking(QObject):
         self._attending.setSingleShot(True)
         self._attending.setInterval(_ATTEND_MS)
         self._attending.timeout.connect(self._attend)
+        self._pinning = QTimer(self)
+        self._pinning.setSingleShot(True)
+        self._pinning.setInterval(_ATTEND_MS)
+        self._pinning.timeout.connect(self._follow_pin)
         self._resting = QTimer(self)
         self._resting.setSingleShot(True)
         self._resting.timeout.connect(self._look_on)
@@ -84,7 +88,7 @@ class LayerAsking(QObject):
     @property
     def is_settled(self) -> bool:
         """Whether every layer asked for has been drawn."""
-        is_waiting = self._settling.isActive() or self._attending.isActive()
+        is_waiting = any(timer.isActive() for timer in (self._settling, self._attending, self._pinning))
         return not self._owed and not self._under_way and not is_waiting
 
     # --- what calls for drawing
@@ -277,6 +281,17 @@ class LayerAsking(QObject):
     def _attend(self) -> None:
         for record in self._shown_records():
             if record.follows_hover:
+                self.ask(record.name)
+
+    def pin_changed(self) -> None:
+        """The selected pin stands elsewhere, or another is selected; under a drag layers follow when it pauses."""
+        if any(record.follows_pin for record in self._shown_records()):
+            self._pinning.start()
+
+    @Slot()
+    def _follow_pin(self) -> None:
+        for record in self._shown_records():
+            if record.follows_pin:
                 self.ask(record.name)
 
     def selection_changed(self) -> None:

@@ -229,7 +229,7 @@ class MapSession(QObject):
             mask = self._mask[1]
             items = tuple(selection.ids[:24].tolist()) if len(selection) <= 24 else ()
         beta = float(getattr(self._session.config.model, "beta", 1.0))
-        return Focus(self.hovered_item, items, self.given, mask, beta)
+        return Focus(self.hovered_item, items, self.given, mask, beta, self.active_pin_z())
 
     # --- asking
 

@@ -42,7 +42,7 @@ class Focus:
     """What the person attends to at this moment.
 
     `hovered_item` and `items` are item ids; `selected_N` marks the selected items (None where nothing is selected);
-    `beta` is that of the form, which a running training follows.
+    `beta` is that of the form, which a running training follows; `pin_D` is the selected pin's latent point.
     """
 
     hovered_item: int | None = None
@@ -50,6 +50,7 @@ class Focus:
     given: tuple[GivenPosterior, ...] = ()
     selected_N: NDArray[np.bool_] | None = None
     beta: float = 1.0
+    pin_D: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,6 +146,9 @@ class StretchOptions:
     shows_mesh: bool = setting(
         False, label="Warp mesh", help="A mesh whose cells are small where the decoder changes fast"
     )
+    shows_isochrones: bool = setting(
+        False, label="Isochrones", help="Lines of equal path length from the selected pin, along the decoder's surface"
+    )
 
 
 @dataclass(frozen=True)
@@ -171,8 +175,8 @@ class LayerRecord:
     `legend` says in words how it is read, with the unit; `cost` what it costs and how often it is renewed while
     training: at most once in `seconds_between`, and less often where all layers together would take too much; `needs`
     what must be there: `dataset`, `likelihood`, `prior`, `gaussian posterior`, `labels`. `follows_selection`,
-    `follows_hover` and `follows_beta`: it is drawn again when other items are selected, another item or picture is
-    looked at, or beta is moved. `renderer` is `module:function`.
+    `follows_hover`, `follows_beta` and `follows_pin`: it is drawn again when other items are selected, another item or
+    picture is looked at, beta is moved, or the selected pin. `renderer` is `module:function`.
     """
 
     name: str
@@ -190,6 +194,7 @@ class LayerRecord:
     follows_selection: bool = False
     follows_hover: bool = False
     follows_beta: bool = False
+    follows_pin: bool = False
     bakes_opacity: bool = False
 
     @property
@@ -222,9 +227,9 @@ for _record in (
         "stretch", "Stretch", "How fast the decoded picture changes as one moves: the decoder's magnification factor.",
         "Arvanitidis, Hansen, Hauberg: Latent Space Oddity, arXiv 1710.11379; Arvanitidis et al., arXiv 2106.05367",
         "Colour: the square root of det G, on a logarithmic scale between its 1st and 99th percentile; per unit of "
-        "latent area. Ellipses: steps of equal change.",
+        "latent area. Ellipses: steps of equal change. Isochrones: equal path length from the selected pin.",
         "Three backward passes of the decoder on a lattice; " + _ONCE_A_SECOND,
-        "vae_explorer.latent.stretch_layer:draw", StretchOptions, opacity=0.75, seconds_between=1.0,
+        "vae_explorer.latent.stretch_layer:draw", StretchOptions, opacity=0.75, seconds_between=1.0, follows_pin=True,
     ),
     LayerRecord(
         "aggregate", "Prior and q(z)", "Where the prior has mass, and where the aggregate posterior q(z) has.",

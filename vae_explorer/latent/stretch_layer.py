@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vae_explorer.latent.drawing import LayerDrawing, Legend, Strokes, ellipse_line, strokes_of
+from vae_explorer.latent.drawing import LayerDrawing, Legend, Strokes, Word, ellipse_line, strokes_of
 from vae_explorer.latent.field_raster import field_raster, lattice_points, lattice_shape
 from vae_explorer.latent.geometry import (
     Float64,
@@ -28,6 +28,7 @@ from vae_explorer.latent.geometry import (
     surface_of,
     tissot_covariance,
 )
+from vae_explorer.latent.isochrones import Isochrones, isochrones
 from vae_explorer.latent.layers import StretchOptions
 from vae_explorer.latent.map_rect import MapRect
 
@@ -120,7 +121,45 @@ def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | N
         known = fresh
         explorer.lasting["stretch range", metric] = known
         yield None
-    yield _drawing(field, known, request, options, is_whole=True)
+    drawing = _drawing(field, known, request, options, is_whole=True)
+    if options.shows_isochrones and not is_line:
+        drawing = yield from _with_isochrones(explorer, request, field, drawing)
+    yield drawing
+
+
+def _with_isochrones(
+    explorer: Explorer, request: LayerRequest, field: _Field, drawing: LayerDrawing
+) -> Generator[None, None, LayerDrawing]:
+    """The drawing with lines of equal path length from the selected pin, and what they say; kept for the last place."""
+    view, rect, pin_D = request.view, field.rect, request.focus.pin_D
+    if pin_D is None or len(pin_D) != view.num_dimensions or drawing.legend is None:
+        return replace(drawing, readout=f"{drawing.readout} · isochrones start at the selected pin: set one")
+    key = (view, rect, field.metric, pin_D.tobytes())
+    kept: tuple[object, Isochrones] | None = explorer.cache.get("isochrones")
+    if kept is None or kept[0] != key:
+        source_2 = np.asarray(view.project(pin_D[None]), dtype=np.float64)[0]
+        if not rect.contains(MapRect(source_2[0], source_2[1], source_2[0], source_2[1])):
+            return replace(drawing, readout=f"{drawing.readout} · isochrones: the selected pin is out of sight")
+        found = yield from isochrones(surface_of(explorer, field.metric), view, rect, source_2)
+        kept = explorer.cache["isochrones"] = (key, found)
+    found = kept[1]
+    if not found.lines:
+        return drawing
+    longest = {level: max(range(len(found.lines)), key=lambda n: (found.levels[n] == level, len(found.lines[n])))
+               for level in found.levels}  # fmt: skip
+    words = []
+    for level, number in longest.items():
+        x, y = found.lines[number][len(found.lines[number]) // 2].tolist()
+        words.append(Word(x, y, _plain(level), "accent"))
+    entry = f"Isochrones of the {_METRIC_TITLES[field.metric]}: path length {_plain(found.step)} from line to line"
+    if not view.holds(pin_D, 1e-3):
+        entry += ", from where the pin projects"
+    return replace(
+        drawing,
+        strokes=(*drawing.strokes, strokes_of(list(found.lines), role="accent", width=1.6, opacity=0.9)),
+        words=(*drawing.words, *words),
+        legend=replace(drawing.legend, entries=(*drawing.legend.entries, ("accent", entry))),
+    )
 
 
 def _measured(explorer: Explorer, request: LayerRequest, metric: Metric, across: int) -> Generator[None, None, _Field]:

@@ -328,6 +328,8 @@ class LatentMapPanel(QWidget):
         if (before.pins, before.active_pin, before.amounts) != (after.pins, after.active_pin, after.amounts):
             self._show_pins()
             self.canvas.hover_again()
+            if before.active != after.active:
+                self.asking.pin_changed()
         if before.selection is not after.selection:
             self.asking.selection_changed()
         if before.frame != after.frame:

@@ -32,7 +32,7 @@ from vae_explorer.gui.panels.path import PathPanel
 from vae_explorer.gui.path_words import length_details, length_text
 from vae_explorer.gui.session import Session, State
 from vae_explorer.gui.widgets.filmstrip import Filmstrip
-from vae_explorer.gui.widgets.filmstrip_painting import near_words
+from vae_explorer.gui.widgets.filmstrip_painting import near_words, ruler_ticks
 from vae_explorer.gui.widgets.image_actions import to_image
 from vae_explorer.gui.widgets.map_frame import MapFrame
 from vae_explorer.gui.widgets.map_overlay import MapOverlay, paint_overlay
@@ -491,6 +491,33 @@ def test_numbers_of_codes_and_lengths_are_told_with_their_units(stage: Stage) ->
     assert "pixel values from 0 to 1" in length_details(stage.result)
     assert "latent units" in length_details(stage.result)
     assert "20th nearest other" in length_details(stage.result)
+
+
+def test_a_geodesic_is_shown_above_the_straight_path_with_rulers_of_one_scale(stage: Stage) -> None:
+    stage.pin(A, np.array([2.0, -2.0]))
+    assert not stage.panel.straight_strip.isVisible()
+    field = stage.panel.controls.lengths_in
+    field.setCurrentIndex(field.findData("fisher"))
+    field.activated.emit(field.currentIndex())
+    stage.rest()
+    assert "Fisher length" in stage.panel.text.text()
+    assert stage.result.metric == "fisher"
+    stage.choose(kind="spherical")
+    beside = stage.result.straight
+    assert beside is not None
+    strip = stage.panel.straight_strip
+    assert strip.isVisible()
+    assert strip.num_frames == stage.strip.num_frames
+    image = strip.frame_image(4)
+    assert image is not None
+    assert image.pixelColor(3, 2).red() == beside.pictures_F[4][2, 3]
+    assert strip._ruler_end == stage.strip._ruler_end == max(stage.result.length, stage.result.straight_length)
+    assert strip._length_text(10).startswith("Fisher length so far")
+    longer, shorter = (ruler_ticks(0.0, 100.0, np.array([0.0, whole]), 8.0)[-1] for whole in (8.0, 4.0))
+    assert (longer, shorter) == (100.0, 50.0)
+    stage.window.commands.actions["action.undo"].trigger()
+    stage.rest()
+    assert not strip.isVisible()
 
 
 def test_words_below_the_frames_fit_below_the_frames() -> None:

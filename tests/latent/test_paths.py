@@ -11,7 +11,9 @@ import torch
 from tests.latent.layer_requests import first_view
 from vae_explorer.errors import UserError
 from vae_explorer.latent.explorer import Explorer
-from vae_explorer.latent.path_catalogue import PATHS, SPEEDS, Bend, PathChoice
+from vae_explorer.latent.geometry import step_lengths_along, surface_of
+from vae_explorer.latent.pacing import finished
+from vae_explorer.latent.path_catalogue import PATH_METRICS, PATHS, SPEEDS, Bend, PathChoice
 from vae_explorer.latent.paths import PathResult, path
 from vae_explorer.latent.views import LineView, PlaneView
 from vae_explorer.models.snapshot import Snapshot
@@ -70,7 +72,8 @@ def test_what_is_straight_saves_exactly_nothing(explorer: Explorer, speed: str) 
     assert along.saved == 0.0
     bent = walked(explorer, ENDS, PathChoice("straight", speed, bends=(Bend(0, (0.0, 1.0)),)))
     assert bent.saved < 0.0
-    assert bent.straight_length == walked(explorer, ENDS, PathChoice("straight", speed)).length
+    # Batches follow the clock, and with them the last bits.
+    assert bent.straight_length == pytest.approx(walked(explorer, ENDS, PathChoice("straight", speed)).length, rel=1e-6)
 
 
 @pytest.mark.parametrize("kind", PATHS.names())
@@ -265,3 +268,36 @@ def test_a_line_has_paths_of_every_kind(make_snapshot: MakeSnapshot) -> None:
     for kind in PATHS.names():
         result = walked(explorer, [[0.5], [2.0]], PathChoice(kind), LineView())
         assert result.z_FD[[0, -1], 0] == pytest.approx([0.5, 2.0])
+
+
+def test_a_geodesic_has_the_straight_path_beside_it_for_comparison(explorer: Explorer) -> None:
+    choice = PathChoice("geodesic", "visual", num_frames=9)
+    result = walked(explorer, ENDS, choice, first_view(2))
+    straight = walked(explorer, ENDS, replace(choice, kind="straight"))
+    assert straight.straight is None
+    beside = result.straight
+    assert beside is not None
+    assert beside.z_FD == pytest.approx(straight.z_FD)
+    assert np.array_equal(beside.pictures_F, straight.pictures_F)
+    assert beside.visual_length_F == pytest.approx(straight.visual_length_F)
+    # Rulers are cumulative: from 0 to the whole length.
+    assert beside.visual_length_F[[0, -1]] == pytest.approx([0.0, result.straight_length])
+    assert result.visual_length_F[[0, -1]] == pytest.approx([0.0, result.length])
+
+
+def test_a_geodesic_is_shortest_in_the_metric_that_was_chosen(explorer: Explorer) -> None:
+    found = {
+        metric: walked(explorer, ENDS, PathChoice("geodesic", num_frames=9, metric=metric), first_view(2))
+        for metric in PATH_METRICS.names()
+    }
+    assert [result.metric for result in found.values()] == ["mean", "fisher"]
+
+    def length(result: PathResult, metric: str) -> float:
+        surface = surface_of(explorer, "fisher" if metric == "fisher" else "mean")
+        return float(finished(step_lengths_along(surface, result.curve_PD)).sum())
+
+    for metric, result in found.items():
+        assert result.length == pytest.approx(length(result, metric), rel=5e-3)
+        (other,) = (one for name, one in found.items() if name != metric)
+        assert length(result, metric) <= length(other, metric) * 1.01  # each search ends near its own minimum
+    assert np.abs(found["mean"].curve_PD[::60] - found["fisher"].curve_PD[::60]).max() > 1e-3

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from vae_explorer.errors import is_out_of_memory
 from vae_explorer.latent.pacing import in_steps
+from vae_explorer.latent.path_catalogue import Metric as Metric
 
 if TYPE_CHECKING:
     from vae_explorer.latent.explorer import Explorer
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
-Metric = Literal["mean", "fisher"]
 Decode = Callable[[Tensor], "Decoded"]
 
 _FIRST_BATCH, _MOST_BATCH = 32, 256

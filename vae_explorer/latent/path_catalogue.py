@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from vae_explorer.registry import Registry
+
+Metric = Literal["mean", "fisher"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,44 @@ for _speed in (
 ):
     SPEEDS.add(_speed)
 
+
+@dataclass(frozen=True, slots=True)
+class PathMetricRecord:
+    """In what the length of a path is measured, and on what surface a geodesic is shortest.
+
+    `words` name the length, `unit` says what it is measured in.
+    """
+
+    name: Metric
+    title: str
+    summary: str
+    reference: str
+    words: str
+    unit: str
+
+
+PATH_METRICS: Registry[PathMetricRecord] = Registry("metric of paths")
+
+for _metric in (
+    PathMetricRecord(
+        "mean",
+        "Mean pictures",
+        "Lengths, and geodesics, by how far the mean picture changes.",
+        "Arvanitidis, Hansen, Hauberg: Latent Space Oddity, arXiv 1710.11379, equation 5",
+        "visual length",
+        "in pixel values from 0 to 1",
+    ),
+    PathMetricRecord(
+        "fisher",
+        "Fisher metric",
+        "Lengths, and geodesics, by how far the distribution p(x|z) changes; a step of length 1 is a KL of 1/2 nat.",
+        "Arvanitidis et al.: Pulling back information geometry, arXiv 2106.05367",
+        "Fisher length",
+        "in which a small step of length 1 is a KL of ½ nat",
+    ),
+):
+    PATH_METRICS.add(_metric)
+
 FEWEST_FRAMES, MOST_FRAMES = 2, 240
 
 
@@ -92,9 +133,10 @@ class Bend:
 
 @dataclass(frozen=True, slots=True)
 class PathChoice:
-    """What a person chose of a path: names of a record of `PATHS` and of `SPEEDS`, frames, bends in order."""
+    """What a person chose of a path: names of a record of `PATHS`, `SPEEDS` and `PATH_METRICS`, frames, bends."""
 
     kind: str = "straight"
     speed: str = "latent"
     num_frames: int = 11
     bends: tuple[Bend, ...] = ()
+    metric: Metric = "mean"

@@ -9,25 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from vae_explorer.errors import UserError
+from vae_explorer.latent.codes_near import near_radius, num_near
 from vae_explorer.latent.geodesics import geodesic
 from vae_explorer.latent.geometry import (
     Float64,
     Floats,
+    Metric,
     Surface,
     at_equal_steps,
+    metric_of,
     step_lengths_along,
     surface_of,
 )
 from vae_explorer.latent.map_rect import MapRect
 from vae_explorer.latent.neighbour_graph import NeighbourGraph, neighbour_graph, way_between
-from vae_explorer.latent.path_catalogue import FEWEST_FRAMES, MOST_FRAMES, PATHS, SPEEDS, PathChoice
+from vae_explorer.latent.path_catalogue import FEWEST_FRAMES, MOST_FRAMES, PATH_METRICS, PATHS, SPEEDS, PathChoice
 
 if TYPE_CHECKING:
     from vae_explorer.latent.explorer import Explorer
@@ -37,12 +40,18 @@ _POINTS_A_PIECE = 65
 _POINTS_A_FRAME = 8
 _FEWEST_POINTS, _MOST_POINTS = 193, 961
 _DECODE_BATCH = 32
-_PROBES = 200
-_USUAL_NEIGHBOURS = 20
-_CHUNK_DISTANCES = 400_000
 _ROUNDING = 1e-9
 
 PieceOf = Generator[None, None, Float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StraightPath:
+    """The straight lines between the same pins, at the same pace, for comparison: as in `PathResult`."""
+
+    z_FD: Float64
+    pictures_F: NDArray[np.uint8]
+    visual_length_F: Float64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,14 +59,16 @@ class PathResult:
     """A path through latent points, finished.
 
     `z_FD` are the frames at equal latent or equal visual steps, `pictures_F` their pictures (uint8, (F, H, W) or
-    (F, H, W, C)); `curve_PD` is the curve as it is drawn on the map, in order. Visual lengths are roots of summed
-    squares between mean pictures in [0, 1], added up along the curve: `visual_length_F` up to each frame, `length` of
-    all of it, `straight_length` of the straight lines from pin to pin. `saved` is 1 - length / straight_length, below
-    zero where the path is longer, exactly 0 for the straight lines themselves, NaN where a length is not finite.
+    (F, H, W, C)); `curve_PD` is the curve as it is drawn on the map, in order. Visual lengths are, in the `metric`
+    "mean", roots of summed squares between mean pictures in [0, 1], in "fisher" those of the Fisher metric of p(x|z),
+    added up along the curve: `visual_length_F` up to each frame, `length` of all of it, `straight_length` of the
+    straight lines from pin to pin. `saved` is 1 - length / straight_length, below zero where the path is longer,
+    exactly 0 for the straight lines themselves, NaN where a length is not finite.
 
     `num_near_F` counts the codes within `near_radius` of each frame, None for a model without codes; the radius is
     the median distance from a code to the 20th nearest other, so that 20 is what is usual among the data. `kind` is
-    the kind the path is of, which is not the one asked for where `note`, one sentence, says why.
+    the kind the path is of, which is not the one asked for where `note`, one sentence, says why. `straight` are the
+    straight lines, None where the path is straight itself.
     """
 
     z_FD: Float64
@@ -72,6 +83,8 @@ class PathResult:
     kind: str
     speed: str
     note: str = ""
+    metric: Metric = "mean"
+    straight: StraightPath | None = None
 
 
 @dataclass(slots=True)
@@ -95,12 +108,14 @@ def path(
     """
     ends = _checked(explorer, ends_KD, choice)
     notes = _Notes(choice.kind)
-    surface = surface_of(explorer, "mean")
+    surface = surface_of(explorer, choice.metric)
+    metric = yield from _metric_had(surface, ends, notes)
     curve_PD = yield from _curve(explorer, surface, ends, choice, view, notes)
     num_points = min(max(_POINTS_A_FRAME * choice.num_frames, _FEWEST_POINTS), _MOST_POINTS)
     is_visual = choice.speed == "visual"
     paced_PD, lengths = yield from _paced(surface, curve_PD, num_points, is_visual)
     length = straight_length = float(lengths.sum())
+    straight: StraightPath | None = None
     if not _is_straight(curve_PD, ends):
         # At the same pace: steps of another size measure another length of one and the same line.
         straight_PD, straight_lengths = yield from _paced(surface, ends, num_points, is_visual)
@@ -108,25 +123,22 @@ def path(
         if choice.kind == "geodesic" and not choice.bends and not length <= straight_length:
             curve_PD = _evenly(ends, num_points)
             paced_PD, lengths, length = straight_PD, straight_lengths, straight_length
+        else:
+            straight = yield from _straight_path(explorer, straight_PD, straight_lengths, choice.num_frames)
     if not np.isfinite(length):
         notes.text = notes.text or "The decoder gives no finite pictures here, so visual lengths are unknown."
-    at_F = np.linspace(0.0, num_points - 1.0, choice.num_frames)
-    z_FD = _between(paced_PD, at_F)
-    along_P = np.concatenate([[0.0], np.cumsum(lengths)])
-    pictures = []
-    for start in range(0, len(z_FD), _DECODE_BATCH):
-        pictures.append(explorer.decode(z_FD[start : start + _DECODE_BATCH]))
-        yield None
-    radius = yield from _near_radius(explorer)
-    num_near_F = None if radius is None else (yield from _num_near(explorer, z_FD, radius))
+    z_FD, length_F = _frames(paced_PD, lengths, choice.num_frames)
+    pictures_F = yield from _pictures(explorer, z_FD)
+    radius = yield from near_radius(explorer)
+    num_near_F = None if radius is None else (yield from num_near(explorer, z_FD, radius))
     if num_near_F is not None and (num_bare := int((num_near_F == 0).sum())):
         # The metric of mean pictures is flat outside the data, so a geodesic may take the way round.
         notes.text = notes.text or f"{num_bare} of {len(z_FD)} frames have no code near them: they are extrapolation."
     yield PathResult(
         z_FD=z_FD,
         curve_PD=_densified(curve_PD, num_points),
-        pictures_F=np.concatenate(pictures),
-        visual_length_F=np.interp(at_F, np.arange(num_points), along_P),
+        pictures_F=pictures_F,
+        visual_length_F=length_F,
         length=length,
         straight_length=straight_length,
         saved=0.0 if length == straight_length or straight_length == 0.0 else 1.0 - length / straight_length,
@@ -135,14 +147,49 @@ def path(
         kind=notes.kind,
         speed=choice.speed,
         note=notes.text,
+        metric=metric,
+        straight=straight,
     )
+
+
+def _frames(paced_PD: Float64, lengths: Float64, num_frames: int) -> tuple[Float64, Float64]:
+    """The frames z_FD at equal steps of the pace, and the length up to each."""
+    along_P = np.concatenate([[0.0], np.cumsum(lengths)])
+    at_F = np.linspace(0.0, len(paced_PD) - 1.0, num_frames)
+    return _between(paced_PD, at_F), np.interp(at_F, np.arange(len(paced_PD)), along_P)
+
+
+def _pictures(explorer: Explorer, z_FD: Float64) -> Generator[None, None, NDArray[np.uint8]]:
+    pictures = []
+    for start in range(0, len(z_FD), _DECODE_BATCH):
+        pictures.append(explorer.decode(z_FD[start : start + _DECODE_BATCH]))
+        yield None
+    return np.concatenate(pictures)
+
+
+def _straight_path(
+    explorer: Explorer, paced_PD: Float64, lengths: Float64, num_frames: int
+) -> Generator[None, None, StraightPath]:
+    z_FD, length_F = _frames(paced_PD, lengths, num_frames)
+    pictures_F = yield from _pictures(explorer, z_FD)
+    return StraightPath(z_FD, pictures_F, length_F)
+
+
+def _metric_had(surface: Surface, ends_KD: Float64, notes: _Notes) -> Generator[None, None, Metric]:
+    """The metric in which lengths are: Fisher where the likelihood has one that is known."""
+    with torch.no_grad():
+        metric = metric_of(surface.decode(surface.latents(ends_KD[:1])), surface.metric)
+    yield None
+    if metric != surface.metric:
+        notes.text = "This model has no Fisher metric that is known here: lengths are of mean pictures."
+    return metric
 
 
 def _checked(explorer: Explorer, ends_KD: Floats, choice: PathChoice) -> Float64:
     """The pins in float64; raises UserError where there is no path to make."""
     ends = np.asarray(ends_KD, dtype=np.float64)
     # Looked up for the UserError of an unknown name.
-    PATHS[choice.kind], SPEEDS[choice.speed]
+    PATHS[choice.kind], SPEEDS[choice.speed], PATH_METRICS[choice.metric]
     if ends.ndim != 2 or len(ends) < 2:
         raise UserError("A path needs two pins.", "Pin two places on the map.")
     dimensions = explorer.num_dimensions
@@ -322,52 +369,3 @@ def _paced(
         curve_PD = at_equal_steps(curve_PD, lengths, num_points)
         lengths = yield from step_lengths_along(surface, curve_PD)
     return curve_PD, lengths
-
-
-def _near_radius(explorer: Explorer) -> Generator[None, None, float | None]:
-    """The median distance from a code to the 20th nearest other, over 200 evenly chosen codes; once a snapshot.
-
-    A fixed multiple of the nearest distance would shrink with the number of codes until nothing were near anything.
-    """
-    known: float | None = explorer.cache.get("near radius")
-    codes_ND = explorer.codes()
-    if known is not None or codes_ND is None:
-        return known
-    finite = np.flatnonzero(np.isfinite(codes_ND).all(axis=1))
-    yield None
-    if len(finite) < 2:
-        return None
-    probes = finite[np.linspace(0, len(finite) - 1, min(_PROBES, len(finite))).astype(np.int64)]
-    probes_QD = torch.from_numpy(codes_ND[probes])
-    num = min(_USUAL_NEIGHBOURS, len(finite) - 1)
-    nearest_QK = torch.full((len(probes), num), torch.inf)
-    rows = max(_CHUNK_DISTANCES // len(probes), 1)
-    for start in range(0, len(codes_ND), rows):
-        distances = torch.cdist(
-            probes_QD, torch.from_numpy(codes_ND[start : start + rows]), compute_mode="donot_use_mm_for_euclid_dist"
-        )
-        is_here = (probes >= start) & (probes < start + rows)
-        distances[np.flatnonzero(is_here), probes[is_here] - start] = torch.inf
-        known_Q = torch.cat([nearest_QK, distances.nan_to_num(nan=torch.inf)], dim=1)
-        nearest_QK = known_Q.topk(num, dim=1, largest=False).values
-        yield None
-    radius = float(nearest_QK[:, -1].median())
-    explorer.cache["near radius"] = radius
-    return radius
-
-
-def _num_near(explorer: Explorer, z_FD: Float64, radius: float) -> Generator[None, None, NDArray[np.int64]]:
-    """How many codes lie within the radius of each frame."""
-    codes_ND = explorer.codes()
-    counts: NDArray[Any] = np.zeros(len(z_FD), dtype=np.int64)
-    if codes_ND is None:
-        return counts
-    frames = torch.from_numpy(z_FD.astype(np.float32))
-    rows = max(_CHUNK_DISTANCES // len(frames), 1)
-    for start in range(0, len(codes_ND), rows):
-        distances = torch.cdist(
-            frames, torch.from_numpy(codes_ND[start : start + rows]), compute_mode="donot_use_mm_for_euclid_dist"
-        )
-        counts += (distances <= radius).sum(dim=1).numpy()
-        yield None
-    return counts

@@ -16,7 +16,7 @@ from vae_explorer.gui.widgets.image_actions import point_in_full
 from vae_explorer.gui.widgets.path_controls import PathControls
 from vae_explorer.latent.arrangement import as_point
 from vae_explorer.latent.path_bending import bend_of_frame, bent, moved_in_view, position_of
-from vae_explorer.latent.path_catalogue import PathChoice
+from vae_explorer.latent.path_catalogue import PATH_METRICS, PathChoice
 
 if TYPE_CHECKING:
     from vae_explorer.gui.dialogs.save_path import SavePathDialog
@@ -77,6 +77,10 @@ class PathPanel(QWidget):
         self.strip.hovered.connect(self._hover)
         self.strip.activated.connect(self.play)
         self.strip.nudged.connect(self._nudge_frame)
+        self.straight_strip = Filmstrip(self._facts_of_straight)
+        self.straight_strip.setAccessibleName("Frames of the straight path")
+        self.straight_strip.hovered.connect(self._show_straight_frame)
+        self.straight_strip.hide()
         self.text = QLabel()
         self.text.setProperty("variant", "muted")
         self.text.setTextFormat(Qt.TextFormat.PlainText)
@@ -90,6 +94,7 @@ class PathPanel(QWidget):
         layout.setSpacing(3)
         layout.addWidget(self.controls)
         layout.addWidget(self.strip, 1)
+        layout.addWidget(self.straight_strip, 1)
         foot = QHBoxLayout()
         foot.setSpacing(8)
         foot.addWidget(self.text, 1)
@@ -167,6 +172,21 @@ class PathPanel(QWidget):
         if found is None:
             return {}
         return {**found.text(), "z": point_in_full(found.result.z_FD[frame])}
+
+    def _facts_of_straight(self, frame: int) -> dict[str, str]:
+        found = self._search.found
+        if found is None or found.result.straight is None:
+            return {}
+        return {**found.text(), "kind": "path straight", "z": point_in_full(found.result.straight.z_FD[frame])}
+
+    @Slot(int)
+    def _show_straight_frame(self, frame: int) -> None:
+        """Look at a place of the straight path."""
+        if frame < 0:
+            self._place.leave()
+        elif self.result is not None and self.result.straight is not None:
+            z_FD = self.result.straight.z_FD
+            self._place.hover(z_FD[frame], name=f"Straight path, frame {frame + 1} of {len(z_FD)}")
 
     def bend(self, position: float, z_D: np.ndarray, merge: str = "") -> None:
         """Draw the curve to a latent point from a place on it, from 0 to 1 by the number of `result.curve_PD`'s points.
@@ -328,17 +348,29 @@ class PathPanel(QWidget):
         if result is None:
             self._stop()
             self.strip.clear(self._search.note)
+            self.straight_strip.hide()
             self.text.setText("")
             self.path_changed.emit(None)
             self._mark_frame(-1)
             return
         self.strip.show_frames(result.pictures_F, result.num_near_F, result.visual_length_F)
+        self._show_straight(result)
         held = self._held_frame()
         if held >= 0:
             # What is held is the frame, not the latent point that it had in the path before.
             self._hold(result, min(held, len(result.z_FD) - 1))
         self.path_changed.emit(result)
         self._mark_frame(self.strip.current)
+
+    def _show_straight(self, result: PathResult) -> None:
+        """The straight path below, its ruler on the same scale."""
+        metric = PATH_METRICS[result.metric]
+        end = max(result.length, result.straight_length)
+        for strip in (self.strip, self.straight_strip):
+            strip.show_lengths_in(metric.words, metric.unit, end)
+        if result.straight is not None:
+            self.straight_strip.show_frames(result.straight.pictures_F, None, result.straight.visual_length_F)
+        self.straight_strip.setVisible(result.straight is not None)
 
     def _show_text(self) -> None:
         result = self.result
@@ -355,6 +387,7 @@ class PathPanel(QWidget):
     @Slot(bool)
     def _show_age(self, is_old: bool) -> None:
         self.strip.set_dimmed(is_old)
+        self.straight_strip.set_dimmed(is_old)
         # Fewer words for a moment are to leave the frames their size.
         self.text.setMinimumHeight(self.text.height() if is_old else 0)
         self._show_text()

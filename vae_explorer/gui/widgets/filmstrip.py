@@ -80,6 +80,9 @@ class Filmstrip(QWidget):
         self._size = (1, 1)
         self._num_near_F: np.ndarray | None = None
         self._length_F = np.zeros(0)
+        self._ruler_end = 0.0
+        self._unit = "in pixel values from 0 to 1"
+        self._name = "visual length"
         self._offset = 0.0
         self._scale = 1.0
         self._facts_of = facts_of
@@ -92,6 +95,11 @@ class Filmstrip(QWidget):
     def num_frames(self) -> int:
         """F, 0 where nothing is shown."""
         return len(self._length_F)
+
+    def show_lengths_in(self, name: str, unit: str, ruler_end: float) -> None:
+        """What the lengths are called and measured in, and the length that the ruler's end stands for."""
+        self._name, self._unit, self._ruler_end = name, unit, ruler_end
+        self.update()
 
     def show_frames(self, pictures_F: UInt8, num_near_F: np.ndarray | None, visual_length_F: np.ndarray) -> None:
         """Show uint8 pictures (F, H, W) or (F, H, W, 3), the number of codes near each, and the visual length so far.
@@ -166,9 +174,9 @@ class Filmstrip(QWidget):
 
     def _length_text(self, frame: int) -> str:
         if not np.isfinite(self._length_F[-1]):
-            return "visual length unknown"
+            return f"{self._name} unknown"
         so_far, whole = (number_text(float(self._length_F[at]), 2) for at in (frame, -1))
-        return f"visual length so far: {so_far} of {whole}, in pixel values from 0 to 1"
+        return f"{self._name} so far: {so_far} of {whole}, {self._unit}"
 
     # --- where things stand
 
@@ -352,7 +360,8 @@ class Filmstrip(QWidget):
             paint_near(painter, cells, self._num_near_F, bottom + GAP, colours)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         centres = [self.frame_rect(frame).center().x() for frame in range(self.num_frames)]
-        paint_ruler(painter, centres, self._length_F, self.current, bottom + self._below - RULER, colours)
+        end = self._ruler_end if math.isfinite(self._ruler_end) else 0.0
+        paint_ruler(painter, centres, self._length_F, end, self.current, bottom + self._below - RULER, colours)
         if self._content_width > self.width():
             share = self.width() / self._content_width
             seen_part = QRectF(self._offset * share, self.height() - 2, self.width() * share, 2)

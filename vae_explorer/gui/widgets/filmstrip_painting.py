@@ -10,6 +10,8 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
 
+from vae_explorer.gui.widgets.map_frame import number_text
+
 if TYPE_CHECKING:
     from vae_explorer.gui.theme import Theme
 
@@ -47,20 +49,32 @@ def paint_near(painter: QPainter, cells: Mapping[int, QRectF], near_F: np.ndarra
         painter.drawText(place, Qt.AlignmentFlag.AlignHCenter, words[frame])
 
 
+def ruler_ticks(left: float, right: float, length_F: np.ndarray, end: float) -> list[float]:
+    """Where each frame's length so far stands on a ruler from 0 to `end`, or to the whole length where that is more."""
+    whole = max(float(length_F[-1]), end)
+    return [left + (right - left) * float(length) / whole for length in length_F]
+
+
 def paint_ruler(
-    painter: QPainter, centres: Sequence[float], length_F: np.ndarray, current: int, top: float, colours: Theme
-) -> None:
-    """Each frame's tick at the visual length so far, joined to the frame; nothing where lengths are unknown."""
+    painter: QPainter, centres: Sequence[float], length_F: np.ndarray, end: float, current: int, top: float,
+    colours: Theme,
+) -> None:  # fmt: skip
+    """Each frame's tick at the length so far, joined to the frame, and the whole length as a number.
+
+    Two rulers with one `end` have one scale. Nothing where lengths are unknown.
+    """
     whole = float(length_F[-1])
     if len(centres) < 2 or not math.isfinite(whole) or whole <= 0:
         return
     base = top + RULER - 3
-    ticks = [centres[0] + (centres[-1] - centres[0]) * float(length) / whole for length in length_F]
+    ticks = ruler_ticks(centres[0], centres[-1], length_F, end)
     painter.setPen(QPen(QColor(colours.border_strong), 1))
-    painter.drawLine(QPointF(centres[0], base), QPointF(centres[-1], base))
+    painter.drawLine(QPointF(centres[0], base), QPointF(ticks[-1], base))
     for frame, (centre, tick) in enumerate(zip(centres, ticks, strict=True)):
         is_current = frame == current
         painter.setPen(QPen(QColor(colours.accent if is_current else colours.border_strong), 1))
         painter.drawLine(QPointF(centre, top + 1), QPointF(tick, base - 3))
         painter.setPen(QPen(QColor(colours.accent if is_current else colours.muted), 1.6 if is_current else 1))
         painter.drawLine(QPointF(tick, base - 3), QPointF(tick, base + 3))
+    painter.setPen(QColor(colours.muted))
+    painter.drawText(QPointF(ticks[-1] + 4, base + 3), number_text(whole, 2))

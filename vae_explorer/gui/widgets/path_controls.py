@@ -11,7 +11,15 @@ from PySide6.QtWidgets import QComboBox, QLabel, QSizePolicy, QSlider, QSpinBox,
 from vae_explorer.gui import theme
 from vae_explorer.gui.icons import icon
 from vae_explorer.gui.widgets.flow_layout import FlowLayout
-from vae_explorer.latent.path_catalogue import PATHS, SPEEDS, PathChoice, PathRecord, SpeedRecord
+from vae_explorer.latent.path_catalogue import (
+    PATH_METRICS,
+    PATHS,
+    SPEEDS,
+    PathChoice,
+    PathMetricRecord,
+    PathRecord,
+    SpeedRecord,
+)
 from vae_explorer.registry import Registry
 
 _FEWEST_FRAMES, _MOST_FRAMES = 2, 60
@@ -41,6 +49,8 @@ class PathControls(QWidget):
         self.kind.activated.connect(self._choose_kind)
         self.speed = _chooser("Speed along the path", SPEEDS)
         self.speed.activated.connect(self._choose_speed)
+        self.lengths_in = _chooser("Metric of lengths and geodesics", PATH_METRICS)
+        self.lengths_in.activated.connect(self._choose_metric)
         self.num_frames = QSpinBox()
         self.num_frames.setRange(_FEWEST_FRAMES, _MOST_FRAMES)
         self.num_frames.setSuffix(" frames")
@@ -65,8 +75,9 @@ class PathControls(QWidget):
         self.save_button = _tool_button("Save…", "Save the path as a strip of pictures or as a movie")
         self.save_button.clicked.connect(self.save_clicked)
         self._flow = FlowLayout(horizontal_spacing=6, vertical_spacing=3)
-        self._flow.add(self.kind, self.speed, self.num_frames, self.play_button, self.rate, self._rate_text)
-        self._flow.add(self.save_button)
+        self._flow.add(
+            self.kind, self.lengths_in, self.speed, self.num_frames, self.play_button, self.rate, self._rate_text
+        )
         self.setLayout(self._flow)
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)
@@ -78,7 +89,7 @@ class PathControls(QWidget):
     def show_choice(self, choice: PathChoice) -> None:
         """Show what is chosen now."""
         self._choice = choice
-        for box, name in ((self.kind, choice.kind), (self.speed, choice.speed)):
+        for box, name in ((self.kind, choice.kind), (self.lengths_in, choice.metric), (self.speed, choice.speed)):
             box.setCurrentIndex(box.findData(name))
             box.setToolTip(str(box.currentData(Qt.ItemDataRole.ToolTipRole)))
         self.num_frames.blockSignals(True)
@@ -101,6 +112,12 @@ class PathControls(QWidget):
     def _choose_kind(self) -> None:
         record = PATHS[str(self.kind.currentData())]
         self.chosen.emit(replace(self._choice, kind=record.name), f"take the path “{record.title.lower()}”", "")
+
+    @Slot()
+    def _choose_metric(self) -> None:
+        record = PATH_METRICS[str(self.lengths_in.currentData())]
+        choice = replace(self._choice, metric=record.name)
+        self.chosen.emit(choice, f"measure the path in the {record.title.lower()}", "")
 
     @Slot()
     def _choose_speed(self) -> None:
@@ -145,7 +162,9 @@ def _rate_text(rate: int) -> str:
     return f"{rate} frame{'s' if rate > 1 else ''}/s"
 
 
-def _chooser(name: str, records: Registry[PathRecord] | Registry[SpeedRecord]) -> QComboBox:
+def _chooser(
+    name: str, records: Registry[PathRecord] | Registry[SpeedRecord] | Registry[PathMetricRecord]
+) -> QComboBox:
     box = QComboBox()
     box.setAccessibleName(name)
     for record in records:

@@ -21,6 +21,7 @@ from vae_explorer.gui.session import Session
 from vae_explorer.gui.session_words import Message, State
 from vae_explorer.gui.widgets.setting_editors import (
     NumberEditor,
+    TextEditor,
     as_editor,
     choice_records,
     make_editor,
@@ -352,6 +353,16 @@ def test_the_wheel_scrolls_the_form_and_does_not_turn_fields(panel: RunConfigPan
         )  # fmt: skip
         QApplication.sendEvent(editor, event)
         assert as_editor(editor).text() == before
+
+
+def test_a_list_can_be_emptied(panel: RunConfigPanel, qtbot: QtBot) -> None:
+    write(panel, "model.hidden_widths", "", qtbot)
+    qtbot.keyClick(panel.row("model.hidden_widths").editor, Qt.Key.Key_Backspace)
+    panel.commit_pending()
+    assert panel.session.config.model.hidden_widths == ()
+    editor = panel.row("model.hidden_widths").editor
+    assert isinstance(editor, TextEditor)
+    assert (editor.text(), editor.placeholderText()) == ("", "none")
 
 
 def test_pending_text_is_handed_over_before_training(panel: RunConfigPanel, qtbot: QtBot) -> None:

@@ -93,3 +93,10 @@ def test_the_first_bias_decodes_to_the_mean_image() -> None:
     decoded = model(model.first_bias(mean_CHW)[None]).mean_BCHW[0]
     torch.testing.assert_close(decoded, mean_CHW.clamp(0.01, 0.99), rtol=0, atol=1e-5)
     assert logits_of_mean(torch.tensor(0.5)).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_pixel_that_is_always_black_cannot_lift_the_density_without_bound() -> None:
+    model, black = ContinuousBernoulliPixels(), torch.zeros(1, 1, 1, 1)
+    found = [model(torch.full((1, 1, 1, 1), raw)).log_prob(black).item() for raw in (-500.0, -5000.0, -1e6)]
+    assert found == sorted(found)
+    assert found[-1] == pytest.approx(math.log(510), abs=1e-3)

@@ -70,7 +70,7 @@ PROTOCOLS.add(
         summary="Grey levels between 0 and 1 under a density that integrates to one over them.",
         reference="Loaiza-Ganem, Cunningham: The continuous Bernoulli, arXiv 1907.06845",
         is_likelihood=True,
-        bound_note="A density of grey levels in [0, 1], so often below zero; comparable only with itself.",
+        bound_note="A density of grey levels in [0, 1], high where pixels never change; logits stay within ±510.",
     )
 )
 PROTOCOLS.add(

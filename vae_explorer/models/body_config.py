@@ -31,7 +31,8 @@ class BodyConfig:
     )  # fmt: skip
     hidden_widths: tuple[int, ...] = setting(
         (512, 256, 128), label="Hidden widths", minimum=1, maximum=8192,
-        help="Units of the MLP encoder's hidden layers, from the image inwards; the decoder uses them in reverse.",
+        help="Units of the MLP encoder's hidden layers, from the image inwards; the decoder uses them in reverse. "
+             "With none, encoder and decoder are linear.",
     )  # fmt: skip
     channels: tuple[int, ...] = setting(
         (32, 64), label="Channels", minimum=1, maximum=1024,

@@ -20,6 +20,9 @@ from vae_explorer.models.observation_base import ObservationModel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LOGIT_BOUND = 510.0
+"""Logits stay within this of 0. The density of a pixel that is always black has no upper bound as its logit falls; at
+-510 its mean is half of one grey level in 255, and what lies beyond would only be the gap between levels."""
 _SERIES_BELOW = 0.25
 """Of |u|: there the first term that the series leave out is below 1e-11."""
 _MEAN_MARGIN = 0.01
@@ -124,9 +127,9 @@ class ContinuousBernoulliPixels(ObservationModel):
     """One logit a pixel."""
 
     def forward(self, raw_BCHW: Tensor) -> ContinuousBernoulli:
-        """Independent continuous Bernoulli pixels."""
-        return ContinuousBernoulli(raw_BCHW)
+        """Independent continuous Bernoulli pixels; the logits bend smoothly to `LOGIT_BOUND`."""
+        return ContinuousBernoulli(LOGIT_BOUND * torch.tanh(raw_BCHW / LOGIT_BOUND))
 
     def first_bias(self, mean_CHW: Tensor) -> Tensor:
-        """The logits whose means are the mean image."""
-        return logits_of_mean(mean_CHW)
+        """Where the logits are those whose means are the mean image."""
+        return LOGIT_BOUND * torch.atanh(logits_of_mean(mean_CHW) / LOGIT_BOUND)

@@ -218,7 +218,7 @@ class TextEditor(QLineEdit):
         self._setting = setting
         self._shown_text = ""
         if setting.kind == "integers":
-            self.setPlaceholderText("512, 256, 128")
+            self.setPlaceholderText("none")
         self.textEdited.connect(self.changed)
         self.editingFinished.connect(self.committed)
 
@@ -329,7 +329,7 @@ def parsed(setting: Setting, editor: SettingEditor) -> Value:
     and not keys.
     """
     text = editor.text()
-    if not text.strip() and setting.kind != "text":
+    if not text.strip() and setting.kind not in {"text", "integers"}:
         raise SettingError(setting.name, f"{setting.label} is empty.", _wanted(setting))
     return parse_text(setting, text, setting.label)
 

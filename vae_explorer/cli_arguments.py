@@ -20,7 +20,7 @@ TRAIN_FLAGS = {
     "dataset": ("data.dataset", "NAME", "data set (see: vae-explorer datasets)"),
     "model": ("model.name", "NAME", "model (see: vae-explorer models)"),
     "latent-dim": ("model.latent_dimensions", "D", "latent dimensions"),
-    "protocol": ("data.protocol", "NAME", "grey, dynamic or threshold"),
+    "protocol": ("data.protocol", "NAME", "what a pixel is and how it is scored, such as grey, dynamic or static"),
     "epochs": ("training.epochs", "N", "passes over the training images"),
     "batch-size": ("training.batch_size", "N", "images in one step"),
     "learning-rate": ("training.learning_rate", "RATE", "step size of Adam"),

@@ -34,7 +34,7 @@ def train(config: RunConfig, path: Path | None, *, as_json: bool) -> int:
     control = Control()
     try:
         device = choose_device(config.training.device)
-        dataset = load_dataset(config.data.dataset, config.data.heldout_images, device)
+        dataset = load_dataset(config.data.dataset, config.data.heldout_images, device, config.data.protocol)
         with stopping_on_signals(control.stop) as signalled:
             run = RunDirectory.create(config, path)
             try:

@@ -2,11 +2,23 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 import pytest
 import torch
 
-from vae_explorer.datasets.protocols import BINARISATION_SEED, PROTOCOLS, apply_protocol, fixed_binarisation
+from tests.tiny_runs import register_tiny
+from vae_explorer.datasets.image_dataset import load_dataset, load_test_split
+from vae_explorer.datasets.protocols import (
+    BINARISATION_SEED,
+    PROTOCOLS,
+    STATIC_SEEDS,
+    apply_protocol,
+    fixed_binarisation,
+    fixed_draw,
+    static_binarisation,
+)
 from vae_explorer.errors import UserError
+from vae_explorer.evaluation.images import load_scored_images
 
 ALL_LEVELS = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
 
@@ -105,3 +117,46 @@ def test_protocols_stay_on_the_gpu():
     mean = apply_protocol("dynamic", images_BCHW, noise).mean(dim=0).flatten().cpu()
     assert (mean - torch.arange(256) / 255).abs().max() < 0.06
     assert torch.equal(fixed_binarisation(images_BCHW[:5]).cpu(), fixed_binarisation(images_BCHW[:5].cpu()))
+
+
+def test_static_bits_are_drawn_once_and_are_the_same_in_every_batch(tiny_images, monkeypatch) -> None:
+    register_tiny(monkeypatch, tiny_images)
+    grey, bits = load_dataset("tiny", 40), load_dataset("tiny", 40, protocol="static")
+    ids = torch.arange(240)
+    stored = bits.images.gather(ids)
+    assert set(stored.unique().tolist()) == {0, 255}
+    assert bits.content_digest != grey.content_digest
+    assert torch.equal(bits.heldout_index_N, grey.heldout_index_N)
+    # In training, where a generator is at hand, as in what is only looked at, where a draw is.
+    seen = apply_protocol("static", stored, torch.Generator().manual_seed(3))
+    assert torch.equal(seen, stored / 255.0)
+    assert torch.equal(apply_protocol("static", stored, fixed_draw(stored, 7)), seen)
+    assert torch.equal(apply_protocol("static", bits.images.gather(ids[50:60])), seen[50:60])
+    # And as drawn from the grey levels: the mean over many pixels is theirs.
+    levels = grey.images.gather(ids).double() / 255
+    assert float(seen.mean() - levels.mean()) == pytest.approx(0, abs=4 * 0.5 / seen.numel() ** 0.5)
+
+
+def test_the_static_bits_of_the_splits_are_scored_as_they_were_trained_on(tiny_images, monkeypatch) -> None:
+    register_tiny(monkeypatch, tiny_images)
+    source = load_dataset("tiny", 40, protocol="static")
+    heldout = load_scored_images("tiny", 40, "static", "heldout")
+    assert torch.equal(heldout.x(0, 40), source.images.gather(source.heldout_index_N) / 255.0)
+    test = load_scored_images("tiny", 40, "static", "test")
+    assert torch.equal(
+        test.x(0, 60), load_test_split("tiny", protocol="static").images.gather(torch.arange(60)) / 255.0
+    )
+    assert heldout.binarisation_seed == STATIC_SEEDS["train"]
+    assert test.binarisation_seed == STATIC_SEEDS["test"]
+
+
+def test_the_static_bits_are_the_same_in_every_version() -> None:
+    images = np.full((2, 1, 2, 4), 128, dtype=np.uint8)
+    assert (static_binarisation(images, "train").ravel() // 255).tolist() == BITS["train"]
+    assert (static_binarisation(images, "test").ravel() // 255).tolist() == BITS["test"]
+
+
+BITS = {
+    "train": [1, 0, 1, 1, 1, 0, 1, 0, 0, 1, 0, 0, 0, 1, 1, 0],
+    "test": [0, 1, 0, 1, 1, 1, 0, 1, 1, 0, 0, 1, 0, 1, 0, 1],
+}

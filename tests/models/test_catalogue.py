@@ -132,14 +132,15 @@ def test_a_snapshot_is_a_copy_that_rebuilds_the_same_outputs(record: ModelRecord
     assert torch.equal(before, after)
 
 
-def test_a_snapshots_codes_are_finite_copies() -> None:
-    codes_ND = torch.tensor([[1.0, float("nan")], [float("inf"), 2.0]])
+def test_a_snapshots_codes_are_copies_that_are_finite_or_unknown_as_a_whole() -> None:
+    codes_ND = torch.tensor([[1.0, 2.0], [1.0, float("nan")], [float("inf"), 2.0]])
     model = build(MODELS["vae"])
     snapshot = take_snapshot(
         model, codes_ND, run_name="r", model_name="vae", model_config=None, data_space=data_space_for(MODELS["vae"]),
         step=1, images_seen=12, beta=1.0,
     )  # fmt: skip
     assert snapshot.codes_ND is not None
-    assert snapshot.codes_ND.tolist() == [[1.0, 0.0], [0.0, 2.0]]
+    assert snapshot.codes_ND[0].tolist() == [1.0, 2.0]
+    assert torch.isnan(snapshot.codes_ND[1:]).all()
     codes_ND.fill_(7)
     assert snapshot.codes_ND[0, 0] == 1.0

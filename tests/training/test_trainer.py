@@ -96,7 +96,7 @@ def test_a_snapshot_is_taken_only_when_wanted_and_never_changes(
     (last,) = of_type(rest, events.SnapshotTaken)
     assert last.snapshot.step == rest[-1].step, "whoever looked on the way sees the end"
     assert all(torch.equal(before[name], value) for name, value in taken.weights.items())
-    assert torch.equal(codes, taken.codes_ND)
+    torch.testing.assert_close(codes, taken.codes_ND, rtol=0, atol=0, equal_nan=True)
     assert not torch.equal(before["encoder.0.weight"], trainer.model.state_dict()["encoder.0.weight"])
 
 
@@ -325,8 +325,9 @@ def test_a_window_leaves_a_core_to_itself(
 def test_the_mean_image_is_that_of_the_training_images_alone(tiny_dataset: ImageDataset) -> None:
     expected = tiny_dataset.images.gather(tiny_dataset.train_index_N).double().mean(0) / 255
     torch.testing.assert_close(mean_training_image(tiny_dataset).double(), expected)
-    first = tiny_dataset.images.gather(tiny_dataset.train_index_N[:7]).double().mean(0) / 255
-    torch.testing.assert_close(mean_training_image(tiny_dataset, most=7).double(), first)
+    # Of many an even part: the first ones may be all of one kind.
+    part = tiny_dataset.images.gather(tiny_dataset.train_index_N[::34][:7]).double().mean(0) / 255
+    torch.testing.assert_close(mean_training_image(tiny_dataset, most=7).double(), part)
 
 
 def test_adams_second_moment_forgets_as_fast_as_asked(tiny_config: RunConfig, tiny_dataset: ImageDataset) -> None:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Literal
 from vae_explorer.registry import Registry
 
 if TYPE_CHECKING:
+    from vae_explorer.datasets.image_dataset import RenderedSplit
     from vae_explorer.datasets.mnist import LabelledImages
     from vae_explorer.datasets.points import PointDistribution
 
 Split = Literal["train", "test"]
 
-PICTURE_PROTOCOLS = ("grey", "dynamic", "threshold", "continuous-bernoulli", "gaussian", "discrete")
+PICTURE_PROTOCOLS = ("grey", "dynamic", "static", "threshold", "continuous-bernoulli", "gaussian", "discrete")
 """Under which pictures of grey levels can be seen."""
 
 
@@ -40,7 +41,7 @@ class DatasetRecord:
     image_shape: tuple[int, int, int]
     num_classes: int
     class_names: tuple[str, ...]
-    load: Callable[[Split], LabelledImages]
+    load: Callable[[Split], LabelledImages | RenderedSplit]
     protocols: tuple[str, ...] = PICTURE_PROTOCOLS
     factor_names: tuple[str, ...] = ()
     factor_sizes: tuple[int, ...] = ()
@@ -123,3 +124,29 @@ _add_points(
 _add_points("swiss-roll", "Swiss roll", "A spiral of one turn and a half, blurred", "After Marsland, Machine Learning")
 _add_points("checkerboard", "Checkerboard", "The dark squares of a board of 4 x 4, uniformly", _FFJORD)
 _add_points("ring", "Ring", "A circle with a Gaussian radius", _FFJORD)
+
+
+def _load_sprites(split: Split) -> RenderedSplit:
+    from vae_explorer.datasets.sprites import load_sprites
+
+    return load_sprites(split)
+
+
+DATASETS.add(
+    DatasetRecord(
+        name="sprites",
+        title="Sprites with known factors",
+        summary="One of 3 shapes at 6 scales, 40 angles and 32 x 32 places: 727,280 training and 10,000 test pictures, "
+        "64 x 64 binary pixels.",
+        reference="After Matthey et al., dSprites, 2017, with other shapes",
+        licence="drawn by the program itself",
+        image_shape=(1, 64, 64),
+        num_classes=3,
+        class_names=("drop", "heart", "crescent"),
+        load=_load_sprites,
+        # Every protocol for binary pixels would give the same pictures.
+        protocols=("threshold", "gaussian"),
+        factor_names=("shape", "scale", "angle", "place to the right", "place downwards"),
+        factor_sizes=(3, 6, 40, 32, 32),
+    )
+)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +20,7 @@ from torch import Tensor
 
 from vae_explorer.datasets.catalogue import DATASETS, DatasetRecord, Split
 from vae_explorer.datasets.mnist import LabelledImages
+from vae_explorer.datasets.protocols import static_binarisation
 from vae_explorer.errors import FileError, SettingError
 
 HELDOUT_SEED = 0
@@ -148,12 +151,27 @@ class StreamedImages:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RenderedSplit:
+    """One split whose pictures are made as they are asked for.
+
+    `store` opens them on a device. `factors_NF` (uint8, counted from 0) says what each was made from, None where nobody
+    knows. `content_digest` (SHA-256, hex) names the pictures and labels.
+    """
+
+    store: Callable[[torch.device | str], ImageStore]
+    labels_N: np.ndarray | None
+    factors_NF: np.ndarray | None
+    content_digest: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ImageDataset:
     """A training source and its split into images to learn from and images held out for the live curve.
 
     `train_index_N` and `heldout_index_N` are int64 item ids on the device, ascending and disjoint; together
     they are all items. `labels_N` is int64 by item id. `content_digest` (SHA-256, hex) names the exact images
-    and labels.
+    and labels. `factors_NF` says what each item was made from (uint8 by item id, counted from 0, a column a name of
+    `factor_names`), None where nobody knows.
     """
 
     name: str
@@ -165,6 +183,8 @@ class ImageDataset:
     train_index_N: Tensor
     heldout_index_N: Tensor
     content_digest: str
+    factors_NF: Tensor | None = None
+    factor_names: tuple[str, ...] = ()
 
     def class_name(self, label: int) -> str:
         """What a class is called: its number where it has no name."""
@@ -179,7 +199,7 @@ class ImageDataset:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TestSplit:
-    """Images that no training and no choice has seen; order as in the files."""
+    """Images that no training and no choice has seen; order as in the files. Its fields are those of `ImageDataset`."""
 
     __test__ = False  # not a test case, whatever its name suggests to pytest
 
@@ -190,43 +210,54 @@ class TestSplit:
     images: ImageStore
     labels_N: Tensor | None
     content_digest: str
+    factors_NF: Tensor | None = None
+    factor_names: tuple[str, ...] = ()
 
 
-def load_dataset(name: str, heldout_images: int, device: torch.device | str = "cpu") -> ImageDataset:
+def load_dataset(
+    name: str, heldout_images: int, device: torch.device | str = "cpu", protocol: str = ""
+) -> ImageDataset:
     """The training source `name`, of which `heldout_images` are held out by a fixed draw, on the device.
 
-    Opens no file of the test split. Raises UserError for an unknown name, SettingError for a number that
+    Under the protocol `static` the images are the bits drawn from them once; under all others they are as stored. Opens
+    no file of the test split. Raises UserError for an unknown name, SettingError for a number that
     leaves nothing to train on, FileError for a broken file.
     """
     record = DATASETS[name]
-    split = _load(record, "train")
-    labels_N = None if split.labels_N is None else torch.from_numpy(split.labels_N).to(device)
-    train_index_N, heldout_index_N = heldout_split(len(split.images_NCHW), heldout_images)
+    split = _load(record, "train", protocol)
+    images = split.store(device)
+    train_index_N, heldout_index_N = heldout_split(images.num_images, heldout_images)
     return ImageDataset(
         name=record.name,
         image_shape=record.image_shape,
         num_classes=record.num_classes,
         class_names=record.class_names,
-        images=ResidentImages(split.images_NCHW, device),
-        labels_N=labels_N,
+        images=images,
+        labels_N=_on_device(split.labels_N, device),
         train_index_N=train_index_N.to(device),
         heldout_index_N=heldout_index_N.to(device),
-        content_digest=_digest(split),
+        content_digest=split.content_digest,
+        factors_NF=_on_device(split.factors_NF, device),
+        factor_names=record.factor_names,
     )
 
 
-def load_test_split(name: str, device: torch.device | str = "cpu") -> TestSplit:
-    """The test split of the data set `name`, on the device; for evaluation only. Raises as `load_dataset`."""
+def load_test_split(name: str, device: torch.device | str = "cpu", protocol: str = "") -> TestSplit:
+    """The test split of the data set `name`, on the device; for evaluation only. Protocol and errors as for
+    `load_dataset`.
+    """
     record = DATASETS[name]
-    split = _load(record, "test")
+    split = _load(record, "test", protocol)
     return TestSplit(
         name=record.name,
         image_shape=record.image_shape,
         num_classes=record.num_classes,
         class_names=record.class_names,
-        images=ResidentImages(split.images_NCHW, device),
-        labels_N=None if split.labels_N is None else torch.from_numpy(split.labels_N).to(device),
-        content_digest=_digest(split),
+        images=split.store(device),
+        labels_N=_on_device(split.labels_N, device),
+        content_digest=split.content_digest,
+        factors_NF=_on_device(split.factors_NF, device),
+        factor_names=record.factor_names,
     )
 
 
@@ -244,10 +275,18 @@ def heldout_split(num_images: int, heldout_images: int) -> tuple[Tensor, Tensor]
     return permutation[heldout_images:].sort().values, permutation[:heldout_images].sort().values
 
 
-def _load(record: DatasetRecord, split: Split) -> LabelledImages:
+def _load(record: DatasetRecord, split: Split, protocol: str) -> RenderedSplit:
     loaded = record.load(split)
+    if isinstance(loaded, RenderedSplit):
+        return loaded
     assert loaded.images_NCHW.shape[1:] == record.image_shape, f"{record.name} is not of the shape its record says"
-    return loaded
+    if protocol == "static":
+        loaded = LabelledImages(static_binarisation(loaded.images_NCHW, split), loaded.labels_N)
+    return RenderedSplit(partial(ResidentImages, loaded.images_NCHW), loaded.labels_N, None, _digest(loaded))
+
+
+def _on_device(numbers: np.ndarray | None, device: torch.device | str) -> Tensor | None:
+    return None if numbers is None else torch.from_numpy(numbers).to(device)
 
 
 def _digest(split: LabelledImages) -> str:

@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING
 from vae_explorer.registry import Registry
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import Tensor
 
+    from vae_explorer.datasets.catalogue import Split
+
 BINARISATION_SEED = 20131220
 """Seed of the one draw in which the test images of `dynamic` are binarised; stored with every result."""
+
+
+STATIC_SEEDS = {"train": 20110409, "test": 20110410}
+"""Seeds of the one draw in which the images of each split are binarised under `static`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,17 @@ PROTOCOLS.add(
         reference="Burda, Grosse, Salakhutdinov: Importance Weighted Autoencoders, arXiv 1509.00519",
         is_likelihood=True,
         bound_note=f"Nats of binary images; test images are drawn once with seed {BINARISATION_SEED}.",
+    )
+)
+PROTOCOLS.add(
+    ProtocolRecord(
+        name="static",
+        title="Static binarisation",
+        summary="Each pixel is drawn as 0 or 1 once, with its grey level as the probability, and never again.",
+        reference="After Larochelle, Murray: The neural autoregressive distribution estimator, 2011",
+        is_likelihood=True,
+        bound_note=f"Nats of binary images drawn once, training with seed {STATIC_SEEDS['train']} and test with "
+        f"{STATIC_SEEDS['test']}; not the published file of Larochelle and Murray.",
     )
 )
 PROTOCOLS.add(
@@ -98,9 +116,10 @@ PROTOCOLS.add(
 def apply_protocol(name: str, images_BCHW: Tensor, noise: torch.Generator | Tensor | None = None) -> Tensor:
     """What the model sees: float32 of shape (B, C, H, W), from uint8 images in [0, 1], on their device.
 
-    Points of the plane are float32 already and are only for `gaussian`, which leaves them as they are.
+    Points of the plane are float32 already and are only for `gaussian`, which leaves them as they are. Images of
+    `static` are bits since they were loaded; a stranger's picture is binarised by the draw that `noise` is.
 
-    `noise` is what `dynamic` draws with, and the others ignore: a generator that lives on that device, or a draw made
+    `noise` is what `dynamic` draws with, and most others ignore: a generator that lives on that device, or a draw made
     before (`fixed_draw`). Raises UserError for a name that is not registered.
     """
     import torch
@@ -112,7 +131,10 @@ def apply_protocol(name: str, images_BCHW: Tensor, noise: torch.Generator | Tens
             return images_BCHW.to(torch.float32).div_(255)
         case "threshold":
             return (images_BCHW > 127).to(torch.float32)
+        case "static" if not isinstance(noise, torch.Tensor):
+            return (images_BCHW > 127).to(torch.float32)
         case _:
+            # Bits of 0 and 255 are what they are under any draw.
             assert noise is not None, "the protocol 'dynamic' draws and needs a generator or a draw"
             # With r uniform over 0..254, P(r < level) is exactly level / 255; five times faster than
             # torch.bernoulli.
@@ -146,3 +168,11 @@ def fixed_binarisation(images_NCHW: Tensor, seed: int = BINARISATION_SEED) -> Te
     # and devices.
     draw = np.random.RandomState(seed).randint(0, 255, size=tuple(images_NCHW.shape), dtype=np.uint8)
     return (torch.from_numpy(draw).to(images_NCHW.device) < images_NCHW).to(torch.float32)
+
+
+def static_binarisation(images_NCHW: np.ndarray, split: Split) -> np.ndarray:
+    """The bits of a whole split under `static`: uint8 of 0 and 255, from uint8 images (N, C, H, W) in its order."""
+    import numpy as np
+
+    draw = np.random.RandomState(STATIC_SEEDS[split]).randint(0, 255, size=images_NCHW.shape, dtype=np.uint8)
+    return np.where(draw < images_NCHW, np.uint8(255), np.uint8(0))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from vae_explorer.datasets.image_dataset import load_dataset, load_test_split
-from vae_explorer.datasets.protocols import BINARISATION_SEED, apply_protocol, fixed_binarisation
+from vae_explorer.datasets.protocols import BINARISATION_SEED, STATIC_SEEDS, apply_protocol, fixed_binarisation
 from vae_explorer.errors import UserError, nearest_hint
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from vae_explorer.datasets.image_dataset import ImageStore
 
 SPLITS = ("test", "heldout", "train")
+
+MOST_SCORED = 100_000
+"""Of a larger split an even part is scored: the pictures of all sprites would take 3 GB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -53,7 +56,9 @@ class ScoredImages:
 
     @property
     def binarisation_seed(self) -> int | None:
-        """The seed of the one draw under `dynamic`, stored with every result; None under the other protocols."""
+        """The seed of the one draw under `dynamic` or `static`, stored with every result; else None."""
+        if self.protocol == "static":
+            return STATIC_SEEDS["test" if self.split == "test" else "train"]
         return BINARISATION_SEED if self.binarised else None
 
     def x(self, start: int, stop: int) -> Tensor:
@@ -100,14 +105,18 @@ def scored_images(
     *,
     labels_N: Tensor | None = None,
     num_classes: int = 0,
+    factors_NF: Tensor | None = None,
+    factor_names: tuple[str, ...] = (),
 ) -> ScoredImages:
-    """The images at `index_N` of a store, binarised once where the protocol draws; `labels_N` are those of all its
-    items.
+    """The images at `index_N` of a store, binarised once where the protocol draws; `labels_N` and `factors_NF` are
+    those of all its items.
     """
     stored_NCHW = images.gather(index_N)
     scored = ScoredImages(
         split=split, protocol=protocol, stored_NCHW=stored_NCHW,
         labels_N=None if labels_N is None else labels_N.index_select(0, index_N), num_classes=num_classes,
+        factors_NF=None if factors_NF is None else factors_NF.index_select(0, index_N).long(),
+        factor_names=factor_names,
     )  # fmt: skip
     if protocol != "dynamic":
         return scored
@@ -126,15 +135,18 @@ def load_scored_images(
     if split not in SPLITS:
         raise UserError(f"There is no split named '{split}'.", nearest_hint(split, SPLITS))
     if split == "test":
-        test = load_test_split(dataset, device)
+        test = load_test_split(dataset, device, protocol)
         index_N = torch.arange(test.images.num_images, device=device)
         return scored_images(
-            test.images, index_N, protocol, split, labels_N=test.labels_N, num_classes=test.num_classes
-        )
-    source = load_dataset(dataset, heldout_images, device)
+            test.images, index_N, protocol, split, labels_N=test.labels_N, num_classes=test.num_classes,
+            factors_NF=test.factors_NF, factor_names=test.factor_names,
+        )  # fmt: skip
+    source = load_dataset(dataset, heldout_images, device, protocol)
     index_N = source.heldout_index_N if split == "heldout" else source.train_index_N
+    index_N = index_N[:: -(-len(index_N) // MOST_SCORED)] if len(index_N) > MOST_SCORED else index_N
     if len(index_N) == 0:
         raise UserError("This run held no images out.", "Choose the split test or train.")
     return scored_images(
-        source.images, index_N, protocol, split, labels_N=source.labels_N, num_classes=source.num_classes
-    )
+        source.images, index_N, protocol, split, labels_N=source.labels_N, num_classes=source.num_classes,
+        factors_NF=source.factors_NF, factor_names=source.factor_names,
+    )  # fmt: skip

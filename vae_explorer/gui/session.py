@@ -379,7 +379,9 @@ class Session(SessionFacts):
 
 
 def _decides_images(config: RunConfig) -> tuple[object, ...]:
-    return (config.data.dataset, config.data.heldout_images, config.training.device)
+    # Only under this protocol are the images other ones.
+    is_static = config.data.protocol == "static"
+    return (config.data.dataset, config.data.heldout_images, is_static, config.training.device)
 
 
 def _decides_net(config: RunConfig) -> tuple[object, ...]:

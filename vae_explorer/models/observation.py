@@ -43,7 +43,7 @@ def observation_model(data_space: DataSpace, config: ObservationConfig | None = 
         )
     settings = config or ObservationConfig()
     match data_space.protocol:
-        case "grey" | "dynamic" | "threshold":
+        case "grey" | "dynamic" | "static" | "threshold":
             return BernoulliPixels()
         case "continuous-bernoulli":
             return ContinuousBernoulliPixels()

@@ -26,9 +26,9 @@ _stamps = itertools.count(1)
 class Snapshot:
     """One look at a model in training.
 
-    `data_space` says what the network was built for. `codes_ND` holds the posterior mean of every
-    item of the training source by item id (float32, on the device), as of the item's last visit; None for a model
-    without codes. `stamp` grows with every snapshot taken in this process.
+    `data_space` says what the network was built for. `codes_ND` holds the posterior mean of every item of the training
+    source by item id (float32, on the device), as of the item's last visit, a whole row NaN before the first or where
+    it is not finite; None for a model without codes. `stamp` grows with every snapshot taken in this process.
     """
 
     run_name: str
@@ -68,8 +68,11 @@ def take_snapshot(
     """Clone weights, buffers and codes; called by the thread that owns them, between two steps."""
     with torch.no_grad():
         weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        # Codes of a step that was skipped may not be finite; they would tear the map's frame.
-        codes = None if codes_ND is None else torch.nan_to_num(codes_ND, nan=0.0, posinf=0.0, neginf=0.0)
+        codes = None
+        if codes_ND is not None:
+            # Codes of a step that was skipped may not be finite in part: such an item has no place on the map.
+            is_known_N1 = torch.isfinite(codes_ND).all(1, keepdim=True)
+            codes = torch.where(is_known_N1, codes_ND, torch.nan)
     return Snapshot(
         run_name=run_name, model_name=model_name, model_config=model_config, data_space=data_space, step=step,
         images_seen=images_seen, beta=beta, weights=weights, codes_ND=codes, stamp=next(_stamps),

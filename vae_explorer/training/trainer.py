@@ -76,9 +76,10 @@ class Trainer:
         model.start_from(mean_training_image(dataset))
         self.model = model.to(self.device)
         dimensions = self.model.latent_space.dimensions
-        codes = (
-            torch.zeros(dataset.images.num_images, dimensions, device=self.device) if self.record.has_codes else None
-        )
+        codes = None
+        if self.record.has_codes:
+            # An item that was never encoded has no place on the map, rather than one at the origin.
+            codes = torch.full((dataset.images.num_images, dimensions), torch.nan, device=self.device)
         self.step = self._make_step(self.model, codes)
         self.order = EpochOrder(
             dataset.train_index_N, config.training.batch_size, generator_for(self.device, _stream(seed, 1))

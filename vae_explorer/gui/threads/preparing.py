@@ -87,7 +87,8 @@ def load_images(config: RunConfig) -> ImageDataset:
     from vae_explorer.datasets.image_dataset import load_dataset
     from vae_explorer.training.hardware import choose_device
 
-    return load_dataset(config.data.dataset, config.data.heldout_images, choose_device(config.training.device))
+    data = config.data
+    return load_dataset(data.dataset, data.heldout_images, choose_device(config.training.device), data.protocol)
 
 
 def device_name_of(dataset: ImageDataset) -> str:

@@ -97,7 +97,7 @@ def _notes(item: Measurement) -> list[str]:
 
 def sample_run(arguments: argparse.Namespace) -> int:
     """Save a grid of the run's newest checkpoint as PNG and print where."""
-    from vae_explorer.export.images import GridSpec, png_text, render_grid, save_png
+    from vae_explorer.export.images import GridSpec, needs_images, png_text, render_grid, save_png
     from vae_explorer.runs.checkpoint import model_from_run
     from vae_explorer.training.hardware import choose_device
 
@@ -107,8 +107,8 @@ def sample_run(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     device = choose_device("auto")
     model, config, step = model_from_run(arguments.run, device)
-    needs_images = arguments.kind in ("reconstructions", "interpolation")
-    images_NCHW = _shown_images(config, device) if needs_images else None
+    shows_images = arguments.kind == "interpolation" or needs_images(arguments.kind, MODELS[config.model_name])
+    images_NCHW = _shown_images(config, device) if shows_images else None
     pixels = render_grid(arguments.kind, model, spec, images_NCHW)
     run_name = arguments.run.name
     out = arguments.out

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.latent.layer_requests import first_view
+from tests.model_data import data_space_for
 from vae_explorer.errors import UserError
 from vae_explorer.latent import manifold
 from vae_explorer.latent.curved_views import InverseCdfView
@@ -18,7 +19,6 @@ from vae_explorer.latent.map_rect import MapRect
 from vae_explorer.latent.views import PlaneView
 from vae_explorer.models.building import build_model
 from vae_explorer.models.catalogue import MODELS
-from vae_explorer.models.data_space import DataSpace
 from vae_explorer.models.snapshot import Snapshot
 
 INK = np.tile(np.arange(256, dtype=np.uint8), (3, 1))
@@ -77,8 +77,8 @@ def test_every_model_can_be_built_without_drawing_its_weights(name: str) -> None
     """The explorer builds on the meta device: all that a model holds must be in its state_dict."""
     record = MODELS[name]
     with torch.device("meta"):
-        hollow = build_model(name, record.config_type(), DataSpace((1, 8, 8), 10))
-    whole = build_model(name, record.config_type(), DataSpace((1, 8, 8), 10))
+        hollow = build_model(name, record.config_type(), data_space_for(record))
+    whole = build_model(name, record.config_type(), data_space_for(record))
     hollow.load_state_dict(whole.state_dict(), assign=True)
     held = [*hollow.parameters(), *hollow.buffers()]
     assert not any(tensor.is_meta for tensor in held)

@@ -17,17 +17,19 @@ from PIL import Image, PngImagePlugin
 
 from vae_explorer.errors import FileError, UserError, nearest_hint
 from vae_explorer.latent.point_pictures import drawn
+from vae_explorer.models.ex_post_density import fit_ex_post_density
 from vae_explorer.runs import files
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from vae_explorer.models.interface import LatentModel
+    from vae_explorer.models.record import ModelRecord
 
 GridKind = Literal["prior", "reconstructions", "traversals", "manifold", "interpolation"]
 
 GRID_KINDS: dict[str, str] = {
-    "prior": "Samples: decoded draws from the prior.",
+    "prior": "Samples: decoded draws from the prior; without one, from a density fitted to the codes (ex-post).",
     "reconstructions": "Originals, each row of them above its reconstructions from the posterior mean.",
     "traversals": "One latent dimension a row, from -3 to 3, the others at 0.",
     "manifold": "The unit square through the Gaussian inverse CDF, decoded (AEVB, figure 4).",
@@ -36,6 +38,13 @@ GRID_KINDS: dict[str, str] = {
 """Each kind of grid with one sentence."""
 
 NEEDS_IMAGES = frozenset({"reconstructions"})
+
+
+def needs_images(kind: str, record: ModelRecord) -> bool:
+    """Whether a grid of this kind is made of images: themselves, or samples of a density fitted to their codes."""
+    return kind in NEEDS_IMAGES or (kind == "prior" and record.samples_ex_post)
+
+
 TRAVERSAL_REACH = 3.0
 BACKGROUND = 255  # grey level between the cells: the pictures stand as on paper, also when theirs are black
 MAXIMUM_PIXELS = 64_000_000
@@ -64,8 +73,9 @@ def render_grid(kind: str, model: LatentModel, spec: GridSpec, images_NCHW: Tens
     """The grid as uint8 of shape (height, width) for grey pictures, (height, width, 3) for colour.
 
     `images_NCHW` are the pictures to reconstruct or to go between, float in [0, 1] on the model's device; `seed` says
-    which of them are shown. The model is in evaluation mode; for `manifold` with more than two latent dimensions the
-    first two vary and the others stay at 0. Raises UserError for an unknown kind or a grid too large.
+    which of them are shown. With images, samples are ex-post: from a density fitted to their codes. The model is in
+    evaluation mode; for `manifold` with more than two latent dimensions the first two vary and the others stay at 0.
+    Raises UserError for an unknown kind or a grid too large.
     """
     if kind not in GRID_KINDS:
         raise UserError(f"There is no kind of grid named '{kind}'.", nearest_hint(kind, GRID_KINDS))
@@ -77,7 +87,10 @@ def render_grid(kind: str, model: LatentModel, spec: GridSpec, images_NCHW: Tens
         if kind == "reconstructions":
             assert images_NCHW is not None
             return compose(_reconstructions(model, spec, images_NCHW, generator), spec)
-        if kind == "prior":
+        if kind == "prior" and images_NCHW is not None:
+            codes_ND = torch.cat([cast("Tensor", model.encode(x_BCHW).mean) for x_BCHW in images_NCHW.split(1000)])
+            z_ND = fit_ex_post_density(codes_ND).sample(spec.rows * spec.columns, generator)
+        elif kind == "prior":
             z_ND = cast("Tensor", model.sample_prior(spec.rows * spec.columns, generator))
         elif kind == "interpolation":
             z_ND = _paths(model, spec, images_NCHW, generator)

@@ -25,6 +25,7 @@ from vae_explorer.latent.manifold import DecodedManifold
 from vae_explorer.latent.point_pictures import drawn, shown_levels
 from vae_explorer.models.building import build_model
 from vae_explorer.models.catalogue import MODELS
+from vae_explorer.models.ex_post_density import ExPostDensity, fit_ex_post_density
 from vae_explorer.models.gaussian import DiagonalGaussian
 
 if TYPE_CHECKING:
@@ -214,11 +215,18 @@ class Explorer:
         return anchors
 
     @torch.inference_mode()
-    def reconstruct(self, images_BCHW: Tensor) -> tuple[UInt8, UInt8]:
-        """What the network sees of uint8 pictures under the run's protocol, and their decoded posterior means."""
+    def reconstruct(self, images_BCHW: Tensor) -> tuple[UInt8, ...]:
+        """What the network sees of uint8 pictures under the run's protocol, and their decoded posterior means.
+
+        Of a denoising model three: the pictures, what it is shown of them, and what it makes of that.
+        """
         model = self._network()
         seen_BCHW = self._seen(images_BCHW)
-        return as_pictures(seen_BCHW), as_pictures(model.decode(model.encode(seen_BCHW).mean).mean_BCHW)
+        generator = torch.Generator(self._device()).manual_seed(DISPLAY_SEED)
+        shown_BCHW = model.corrupted(seen_BCHW, generator)
+        given_BCHW = seen_BCHW if shown_BCHW is None else shown_BCHW
+        decoded = as_pictures(model.decode(model.encode(given_BCHW).mean).mean_BCHW)
+        return (as_pictures(seen_BCHW), *(() if shown_BCHW is None else (as_pictures(shown_BCHW),)), decoded)
 
     def _seen(self, images_BCHW: Tensor) -> Tensor:
         # The same draw for every picture and each time: an item looks alike alone, in a batch, and at every step.
@@ -229,14 +237,18 @@ class Explorer:
     def sample(self, num: int, seed: int) -> tuple[UInt8, NDArray[np.float64] | None]:
         """The first `num` (at most 400) draws from the prior decoded, by a generator of their own, and their points.
 
-        The points z_ND are None where latents are not points of R^D. Raises UserError for a model without a prior.
+        Of a model without prior they are draws from the ex-post density of its codes. The points z_ND are None where
+        latents are not points of R^D. Raises UserError for a model with neither prior nor codes.
         """
         model = self._network()
-        if not self.record.has_prior:
+        if not self.record.can_be_sampled:
             raise UserError(
                 f"The model “{self.record.title}” has no prior to sample from.", "Choose a variational model."
             )
         generator = torch.Generator(self._device()).manual_seed(seed)
+        if self.record.samples_ex_post:
+            drawn_ND = self._ex_post_density().sample(MAX_SAMPLES, generator)[:num]
+            return as_pictures(self._mean(drawn_ND)), drawn_ND.double().cpu().numpy()
         # Drawn as whole blocks, so that the i-th is the same however many are shown. Grids of codes are drawn cell by
         # cell, which takes too long for more than are wanted.
         is_slow = model.latent_space.kind == "codes"
@@ -268,6 +280,16 @@ class Explorer:
         if self._codes_ND is None and codes is not None:
             self._codes_ND = codes.detach().float().cpu().numpy()
         return self._codes_ND
+
+    def _ex_post_density(self) -> ExPostDensity:
+        """Fitted to the codes of this snapshot, starting from the density of the last one of this run."""
+        known: ExPostDensity | None = self.cache.get("ex-post density")
+        if known is None:
+            codes_ND = self._adopted().codes_ND
+            assert codes_ND is not None, "a model with codes gives them to its snapshots"
+            known = fit_ex_post_density(codes_ND.float(), self.lasting.get("ex-post density"))
+            self.cache["ex-post density"] = self.lasting["ex-post density"] = known
+        return known
 
     def _mean(self, z_ND: Tensor) -> Tensor:
         model = self._network()

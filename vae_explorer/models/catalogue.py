@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vae_explorer.models.autoencoder_config import AUTOENCODER, DENOISING_AUTOENCODER, LINEAR_AUTOENCODER
 from vae_explorer.models.lda_config import LDA
 from vae_explorer.models.mixture_config import BERNOULLI_MIXTURE, GAUSSIAN_MIXTURE
 from vae_explorer.models.pca_config import PCA, PPCA
@@ -17,6 +18,9 @@ for _record in (
     PCA,
     PPCA,
     LDA,
+    LINEAR_AUTOENCODER,
+    AUTOENCODER,
+    DENOISING_AUTOENCODER,
     GAUSSIAN_MIXTURE,
     BERNOULLI_MIXTURE,
     VQVAE,

@@ -145,6 +145,10 @@ class LatentModel(nn.Module, ABC):
         """log p(x) in closed form, (B,) float64, where the record says `has_density`."""
         raise TypeError(f"{type(self).__name__} has no closed form of log p(x)")
 
+    def corrupted(self, x_BCHW: Tensor, generator: torch.Generator | None) -> Tensor | None:
+        """What a denoising model is shown in place of pictures, of the same shape; None for all others."""
+        return None
+
     def learn(self, batch: Batch) -> Objective:
         """Take up the statistics of a batch, where the record says `is_fitted`; no gradients. `loss` is not used."""
         raise TypeError(f"{type(self).__name__} is trained by gradients")

@@ -52,6 +52,16 @@ class ModelRecord:
     has_density: bool = False  # log_density gives log p(x) itself, in closed form
     has_gaussian_posterior: bool = True  # q(z|x) is a diagonal Gaussian in R^d; layers of the map stand on it
 
+    @property
+    def samples_ex_post(self) -> bool:
+        """Whether samples come from a density that is fitted to the codes afterwards (`ex_post_density`)."""
+        return self.has_codes and not self.has_prior
+
+    @property
+    def can_be_sampled(self) -> bool:
+        """From its prior, or ex-post."""
+        return self.has_prior or self.samples_ex_post
+
 
 BOUND_TERMS = (
     Term("elbo", "ELBO", "nats per image", "higher", "E_q[log p(x|z)] − KL(q(z|x) ‖ p(z))"),

@@ -26,10 +26,12 @@ UInt8 = np.ndarray[Any, np.dtype[np.uint8]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairs:
-    """What the network sees of some items and what comes back; `item_ids_N` are theirs, `titles` their names."""
+    """What the network sees of some items and what comes back; `item_ids_N` are theirs, `titles` their names.
 
-    originals: UInt8
-    reconstructions: UInt8
+    `pictures` are the originals, of a denoising model what it is shown in their place, and the reconstructions.
+    """
+
+    pictures: tuple[UInt8, ...]
     item_ids_N: np.ndarray[Any, np.dtype[np.int64]]
     titles: tuple[str, ...]
     step: int
@@ -64,11 +66,12 @@ class ReconstructionsPanel(LookingPanel):
         assert isinstance(answer, Pairs)
         self._pairs = answer
         common = {"kind": "reconstructions", "step": str(answer.step)}
-        self.grid.show_pictures(
-            answer.originals, answer.reconstructions, common=common, describe=partial(_facts, answer)
-        )
+        self.grid.set_rows_together(len(answer.pictures))
+        self.grid.show_pictures(*answer.pictures, common=common, describe=partial(_facts, answer))
         kind = "held-out images" if answer.is_heldout else "images"
-        self.show_caption(f"step {answer.step:,}  ·  {kind} above their reconstructions")
+        shown = ", what the network is shown" if len(answer.pictures) > 2 else ""
+        below = "and what it makes of it" if shown else "above their reconstructions"
+        self.show_caption(f"step {answer.step:,}  ·  {kind}{shown} {below}")
 
     def show_note(self, note: str) -> None:
         """A sentence in place of the pairs."""
@@ -82,7 +85,8 @@ class ReconstructionsPanel(LookingPanel):
 
 
 def _facts(pairs: Pairs, number: int, part: int) -> dict[str, str]:
-    kind = "reconstruction" if part else "original as the network sees it"
+    kinds = ("original as the network sees it", *("corrupted",) * (len(pairs.pictures) - 2), "reconstruction")
+    kind = kinds[part]
     return {"kind": kind, "item": str(pairs.item_ids_N[number]), "title": pairs.titles[number]}
 
 
@@ -95,7 +99,7 @@ def _reconstruct(explorer: Explorer, dataset: ImageDataset, num: int) -> Pairs:
     pairs = explorer.reconstruct(dataset.images.gather(index_N[chosen]))
     item_ids_N = index_N[chosen].cpu().numpy().astype(np.int64)
     titles = tuple(item_title(dataset, int(item)) for item in item_ids_N)
-    return Pairs(*pairs, item_ids_N, titles, explorer.snapshot.step, is_heldout)
+    return Pairs(pairs, item_ids_N, titles, explorer.snapshot.step, is_heldout)
 
 
 def round_the_classes(num_items: int, labels_N: np.ndarray | None, num: int) -> np.ndarray:

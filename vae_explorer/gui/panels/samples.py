@@ -1,4 +1,4 @@
-"""Samples from the prior: the same draws again and again, so that one sees them come into being."""
+"""Samples from the prior, or ex-post: the same draws again and again, so that one sees them come into being."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Samples:
     pictures: np.ndarray[Any, np.dtype[np.uint8]]
     z_ND: np.ndarray[Any, np.dtype[np.float64]] | None
     step: int
+    is_ex_post: bool
 
 
 class SamplesPanel(LookingPanel):
@@ -49,7 +50,7 @@ class SamplesPanel(LookingPanel):
         snapshot = self.session.snapshot
         if snapshot is None:
             return None
-        if not MODELS[snapshot.model_name].has_prior:
+        if not MODELS[snapshot.model_name].can_be_sampled:
             self.show_note(f"The model “{MODELS[snapshot.model_name].title}” has no prior to draw samples from.")
             return None
         self.grid.set_picture_side(max(snapshot.data_space.picture_shape[1:]))
@@ -61,7 +62,8 @@ class SamplesPanel(LookingPanel):
         self._samples = answer
         common = {"kind": "sample", "step": str(answer.step), "seed": str(SEED)}
         self.grid.show_pictures(answer.pictures, common=common, describe=partial(_facts, answer))
-        self.show_caption(f"step {answer.step:,}  ·  z ~ p(z), seed {SEED}")
+        source = "ex-post: z ~ Gaussian mixture fitted to the codes" if answer.is_ex_post else "z ~ p(z)"
+        self.show_caption(f"step {answer.step:,}  ·  {source}, seed {SEED}")
 
     def show_note(self, note: str) -> None:
         """A sentence in place of the samples."""
@@ -93,4 +95,4 @@ def _facts(samples: Samples, number: int, _part: int) -> dict[str, str]:
 
 def _draw(explorer: Explorer, num: int) -> Samples:
     assert explorer.snapshot is not None
-    return Samples(*explorer.sample(num, SEED), explorer.snapshot.step)
+    return Samples(*explorer.sample(num, SEED), explorer.snapshot.step, explorer.record.samples_ex_post)

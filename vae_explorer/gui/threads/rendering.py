@@ -117,8 +117,9 @@ class GridRendering(QObject):
         import torch
 
         from vae_explorer.datasets.protocols import apply_protocol
-        from vae_explorer.export.images import NEEDS_IMAGES, render_grid
+        from vae_explorer.export.images import needs_images, render_grid
         from vae_explorer.models.building import build_model
+        from vae_explorer.models.catalogue import MODELS
 
         snapshot = request.snapshot
         if self._model is None or self._model_stamp != snapshot.stamp:
@@ -129,7 +130,7 @@ class GridRendering(QObject):
             model.load_state_dict(dict(snapshot.weights), assign=True)
             self._model, self._model_stamp = model.requires_grad_(False).eval(), snapshot.stamp
         images_NCHW = None
-        if request.kind in NEEDS_IMAGES and request.dataset is not None:
+        if needs_images(request.kind, MODELS[snapshot.model_name]) and request.dataset is not None:
             dataset = request.dataset
             index_N = dataset.heldout_index_N if len(dataset.heldout_index_N) else dataset.train_index_N
             device = next(self._model.parameters()).device

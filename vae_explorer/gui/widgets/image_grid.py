@@ -123,6 +123,12 @@ class ImageGrid(QWidget):
         self._picture_side = side
         self._fit()
 
+    def set_rows_together(self, rows_together: int) -> None:
+        """How many rows count as one cell."""
+        if rows_together != self._rows_together:
+            self._rows_together = rows_together
+            self._fit()
+
     def show_pictures(
         self,
         *sets_NHW: UInt8,

@@ -17,6 +17,7 @@ from vae_explorer.latent.geometry import (
     Surface,
     at_equal_steps,
     curve_energy,
+    curve_metric,
     magnification,
     pull_back,
     pull_back_in_steps,
@@ -139,6 +140,28 @@ def test_a_fisher_step_is_a_kl_of_half_its_square_also_for_densities() -> None:
         found = pull_back(decode, at_z, *axes(1), "fisher")
         assert found.metric == "fisher", name
         assert 0.5 * change @ found.G_NKK[0] @ change == pytest.approx(kl, rel=2e-2), name
+
+
+def test_curves_are_as_long_as_the_pull_back_says_in_the_metric_they_name() -> None:
+    """By the metric tensor: in the Fisher metric where coordinates are known for it, else in mean space."""
+    decoders: dict[str, tuple[Any, Metric]] = {
+        "Bernoulli": (lambda z: Bernoulli(as_pictures(3 * z[:, :1] - 2 * z[:, 1:].square())), "fisher"),
+        "one sigma": (lambda z: Gaussian(as_pictures(z[:, :1] * z[:, 1:]), torch.tensor(-0.5).to(z)), "fisher"),
+        "sigma a pixel": (lambda z: PixelwiseGaussian(as_pictures(z[:, :1]), as_pictures(z[:, 1:] - 0.2)), "mean"),
+        "continuous": (lambda z: ContinuousBernoulli(as_pictures(3 * z[:, :1] + 5 * z[:, 1:])), "mean"),
+    }
+    t = np.linspace(0.0, 1.0, 401)
+    z_T2 = np.stack([np.cos(t), np.sin(2 * t)], axis=1)
+    for name, (decode, metric) in decoders.items():
+        surface = Surface(decode, "fisher")
+        assert curve_metric(surface, z_T2[0]) == metric, name
+        assert curve_metric(Surface(decode, "mean"), z_T2[0]) == "mean"
+        length = result_of(step_lengths_along(surface, z_T2)).sum()
+        middle_N2, step_N2 = (z_T2[1:] + z_T2[:-1]) / 2, np.diff(z_T2, axis=0)
+        G_N22 = pull_back(decode, torch.from_numpy(middle_N2).float(), *axes(400), metric).G_NKK
+        assert length == pytest.approx(np.sqrt(np.einsum("ni,nij,nj->n", step_N2, G_N22, step_N2)).sum(), rel=1e-3), (
+            name
+        )
 
 
 def test_fisher_survives_logits_of_any_size() -> None:

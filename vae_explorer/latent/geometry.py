@@ -54,9 +54,19 @@ class HasFisher(Protocol):
         """Parameters of p(x|z), (N, P), and the root of their information, which is diagonal, broadcastable to it."""
 
 
+@runtime_checkable
+class HasFisherEmbedding(Protocol):
+    """A likelihood for whose parameters there may be coordinates in which the Fisher metric is Euclidean."""
+
+    def fisher_embedding(self) -> Tensor | None:
+        """Those coordinates, (N, P); None where there are none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """A decoder as a surface: `metric` is that of its pull-back, curves are always measured in mean space.
+    """A decoder as a surface in the space of pictures or of distributions, measured in one metric.
+
+    Its pull-back is in `metric` where `metric_of` says so, curves are where `curve_metric` does; else in mean space.
 
     `decode` takes z_ND float32 on `device`.
     """
@@ -70,8 +80,8 @@ class Surface:
         return torch.from_numpy(np.ascontiguousarray(z_ND, dtype=np.float32)).to(self.device)
 
     def embed(self, z_ND: Tensor) -> Tensor:
-        """Points X_NP whose Euclidean distances are lengths in mean space; differentiable."""
-        return embedding(self.decode(z_ND))
+        """Points X_NP whose Euclidean distances are the lengths of small steps; differentiable."""
+        return embedding(self.decode(z_ND), self.metric)
 
 
 def surface_of(explorer: Explorer, metric: Metric = "mean") -> Surface:
@@ -84,8 +94,26 @@ def metric_of(decoded: Decoded, wanted: Metric) -> Metric:
     return "fisher" if wanted == "fisher" and isinstance(decoded, HasFisher) else "mean"
 
 
-def embedding(decoded: Decoded) -> Tensor:
-    """X_NP with the lengths of mean space: mean pictures, and sigmas where they depend on z."""
+def curve_metric(surface: Surface, z_D: Floats) -> Metric:
+    """The metric in which curves on the surface are measured, by what its decoder gives at one point.
+
+    Fisher where its coordinates are known in which it is Euclidean: Bernoulli pixels, and Gaussian ones of one sigma.
+    """
+    if surface.metric == "mean":
+        return "mean"
+    with torch.no_grad():
+        return "mean" if _fisher_embedding(surface.decode(surface.latents(z_D[None]))) is None else "fisher"
+
+
+def _fisher_embedding(decoded: Decoded) -> Tensor | None:
+    return decoded.fisher_embedding() if isinstance(decoded, HasFisherEmbedding) else None
+
+
+def embedding(decoded: Decoded, metric: Metric = "mean") -> Tensor:
+    """X_NP with the lengths of curves: Fisher coordinates, or mean pictures, and sigmas where they depend on z."""
+    fisher_NP = _fisher_embedding(decoded) if metric == "fisher" else None
+    if fisher_NP is not None:
+        return fisher_NP
     mean_NP = decoded.mean_BCHW.flatten(1)
     if isinstance(decoded, HasSigma):
         return torch.cat([mean_NP, decoded.sigma_BCHW.flatten(1)], dim=1)

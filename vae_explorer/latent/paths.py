@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from vae_explorer.errors import UserError
@@ -24,7 +23,7 @@ from vae_explorer.latent.geometry import (
     Metric,
     Surface,
     at_equal_steps,
-    metric_of,
+    curve_metric,
     step_lengths_along,
     surface_of,
 )
@@ -109,7 +108,10 @@ def path(
     ends = _checked(explorer, ends_KD, choice)
     notes = _Notes(choice.kind)
     surface = surface_of(explorer, choice.metric)
-    metric = yield from _metric_had(surface, ends, notes)
+    metric = curve_metric(surface, ends[0])
+    if metric != choice.metric:
+        notes.text = "Of this likelihood no lengths in the Fisher metric are known here: they are of mean pictures."
+    yield None
     curve_PD = yield from _curve(explorer, surface, ends, choice, view, notes)
     num_points = min(max(_POINTS_A_FRAME * choice.num_frames, _FEWEST_POINTS), _MOST_POINTS)
     is_visual = choice.speed == "visual"
@@ -173,16 +175,6 @@ def _straight_path(
     z_FD, length_F = _frames(paced_PD, lengths, num_frames)
     pictures_F = yield from _pictures(explorer, z_FD)
     return StraightPath(z_FD, pictures_F, length_F)
-
-
-def _metric_had(surface: Surface, ends_KD: Float64, notes: _Notes) -> Generator[None, None, Metric]:
-    """The metric in which lengths are: Fisher where the likelihood has one that is known."""
-    with torch.no_grad():
-        metric = metric_of(surface.decode(surface.latents(ends_KD[:1])), surface.metric)
-    yield None
-    if metric != surface.metric:
-        notes.text = "This model has no Fisher metric that is known here: lengths are of mean pictures."
-    return metric
 
 
 def _checked(explorer: Explorer, ends_KD: Floats, choice: PathChoice) -> Float64:

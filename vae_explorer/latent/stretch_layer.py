@@ -23,6 +23,7 @@ from vae_explorer.latent.geometry import (
     Float64,
     Floats,
     Metric,
+    curve_metric,
     magnification,
     pull_back_in_steps,
     surface_of,
@@ -130,17 +131,18 @@ def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | N
 def _with_isochrones(
     explorer: Explorer, request: LayerRequest, field: _Field, drawing: LayerDrawing
 ) -> Generator[None, None, LayerDrawing]:
-    """The drawing with lines of equal path length from the selected pin, and what they say; kept for the last place."""
+    """The drawing with lines of equal path length from the selected pin; kept for the last place."""
     view, rect, pin_D = request.view, field.rect, request.focus.pin_D
     if pin_D is None or len(pin_D) != view.num_dimensions or drawing.legend is None:
         return replace(drawing, readout=f"{drawing.readout} · isochrones start at the selected pin: set one")
+    surface = surface_of(explorer, field.metric)
     key = (view, rect, field.metric, pin_D.tobytes())
     kept: tuple[object, Isochrones] | None = explorer.cache.get("isochrones")
     if kept is None or kept[0] != key:
         source_2 = np.asarray(view.project(pin_D[None]), dtype=np.float64)[0]
         if not rect.contains(MapRect(source_2[0], source_2[1], source_2[0], source_2[1])):
             return replace(drawing, readout=f"{drawing.readout} · isochrones: the selected pin is out of sight")
-        found = yield from isochrones(surface_of(explorer, field.metric), view, rect, source_2)
+        found = yield from isochrones(surface, view, rect, source_2)
         kept = explorer.cache["isochrones"] = (key, found)
     found = kept[1]
     if not found.lines:
@@ -151,7 +153,8 @@ def _with_isochrones(
     for level, number in longest.items():
         x, y = found.lines[number][len(found.lines[number]) // 2].tolist()
         words.append(Word(x, y, _plain(level), "accent"))
-    entry = f"Isochrones of the {_METRIC_TITLES[field.metric]}: path length {_plain(found.step)} from line to line"
+    metric = _METRIC_TITLES[curve_metric(surface, pin_D)]
+    entry = f"Isochrones, {metric}: path length {_plain(found.step)} from line to line"
     if not view.holds(pin_D, 1e-3):
         entry += ", from where the pin projects"
     return replace(

@@ -77,6 +77,10 @@ class Gaussian:
         """The mean, (B, P), and the root of its Fisher information, 1 / sigma."""
         return self.mean_BCHW.flatten(1), 1.0 / self.sigma
 
+    def fisher_embedding(self) -> Tensor | None:
+        """The mean in units of sigma, (B, P), in which the Fisher metric is Euclidean."""
+        return self.mean_BCHW.flatten(1) / self.sigma
+
 
 class PixelwiseGaussian(Gaussian):
     """Gaussian pixels whose sigma depends on z."""
@@ -91,6 +95,10 @@ class PixelwiseGaussian(Gaussian):
         log_sigma_BP = self.log_sigma.flatten(1)
         root_BP = torch.cat([torch.exp(-log_sigma_BP), torch.full_like(log_sigma_BP, math.sqrt(2.0))], dim=1)
         return torch.cat([self.mean_BCHW.flatten(1), log_sigma_BP], dim=1), root_BP
+
+    def fisher_embedding(self) -> Tensor | None:
+        """None: mean and sigma of a Gaussian make a hyperbolic plane, which no Euclidean coordinates have."""
+        return None
 
 
 class BatchOptimalGaussian(Gaussian):

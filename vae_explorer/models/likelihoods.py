@@ -44,6 +44,10 @@ class Bernoulli:
         half_BP = torch.exp(-0.5 * logits_BP.abs())
         return logits_BP, half_BP / (1.0 + half_BP.square())
 
+    def fisher_embedding(self) -> Tensor | None:
+        """2 arcsin sqrt(p) up to a constant, (B, P), in which dp^2 / (p (1 - p)) is Euclidean; digits at any logit."""
+        return 2.0 * torch.atan(torch.tanh(self.logits_BCHW.flatten(1) / 4.0))
+
 
 @runtime_checkable
 class _HasPairs(Protocol):

@@ -69,7 +69,7 @@ _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     "likelihood": (lambda subject: subject.record.has_likelihood, "model '{model}' has no likelihood"),
     "prior": (lambda subject: subject.record.has_prior, "model '{model}' has no prior"),
     "codes": (lambda subject: subject.record.has_codes, "model '{model}' has no codes"),
-    "codebook": (lambda subject: subject.model.latent_space.kind == "codes", "model '{model}' has no codebook"),
+    "codebook": (lambda subject: subject.record.has_codebook, "model '{model}' has no codebook"),
     "Gaussian posterior": (_has_gaussian_posterior, "model '{model}' has no Gaussian posterior q(z|x)"),
     "plane": (
         _is_plane,

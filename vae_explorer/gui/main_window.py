@@ -49,6 +49,7 @@ PANELS = (
     ("groups", "Groups", "GroupsPanel"),
     ("path", "Path", "PathPanel"),
     ("own_picture", "Your picture", "OwnPicturePanel"),
+    ("codebook", "Codebook", "CodebookPanel"),
 )
 CLOSE_SECONDS = 3.0
 _MOST_PARKED = 64

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vae_explorer.models.snapshot import Snapshot
 
 _SURVEY_LAYERS = {record.name for record in LAYERS if record.is_survey}
-SURVEY_SLOTS = frozenset({"path", "members", "values", "neighbours", "picture", "refine"} | _SURVEY_LAYERS)
+SURVEY_SLOTS = frozenset({"path", "members", "values", "neighbours", "picture", "refine", "codebook"} | _SURVEY_LAYERS)
 """What takes longer than a look: asked of the second exploring thread, so that map and click never wait for it."""
 
 

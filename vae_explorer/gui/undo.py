@@ -12,10 +12,13 @@ from PySide6.QtGui import QUndoCommand
 from vae_explorer.training.run_config import setting_at, value_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vae_explorer.config import Value
     from vae_explorer.gui.map_session import MapSession
     from vae_explorer.gui.session import Session
     from vae_explorer.latent.arrangement import Arrangement
+    from vae_explorer.latent.codebook_view import GridChoice
     from vae_explorer.training.run_config import RunConfig
 
 _WITH_OTHERS = frozenset({"model.name", "data.dataset"})
@@ -23,6 +26,7 @@ _WITH_OTHERS = frozenset({"model.name", "data.dataset"})
 
 _EDIT_ID = 1
 _ARRANGE_ID = 2
+_GRID_ID = 3
 
 
 class EditSetting(QUndoCommand):
@@ -105,4 +109,35 @@ class Arrange(QUndoCommand):
             return False
         self._after = other._after
         self.setText(other.text())
+        return True
+
+
+class ChangeGrid(QUndoCommand):
+    """One change of the code grid that is looked at; a whole drag of the temperature is one step."""
+
+    def __init__(self, place: Callable[[GridChoice], None], before: GridChoice, after: GridChoice, text: str,
+                 merge: str) -> None:  # fmt: skip
+        super().__init__(text)
+        self._place = place
+        self._before = before
+        self._after = after
+        self._merge_key = merge
+
+    def redo(self) -> None:
+        """Show the new grid."""
+        self._place(self._after)
+
+    def undo(self) -> None:
+        """Show the earlier one."""
+        self._place(self._before)
+
+    def id(self) -> int:
+        """Tells Qt which commands may be merged."""
+        return _GRID_ID
+
+    def mergeWith(self, other: QUndoCommand) -> bool:
+        """Take over the grid of the next command if it belongs to the same gesture."""
+        if not isinstance(other, ChangeGrid) or not self._merge_key or other._merge_key != self._merge_key:
+            return False
+        self._after = other._after
         return True

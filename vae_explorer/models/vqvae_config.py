@@ -90,6 +90,7 @@ VQVAE = ModelRecord(
     has_prior=True,
     has_codes=False,
     has_gaussian_posterior=False,
+    has_codebook=True,
     builder=_builder,
     map_note="Latents are grids of codes, so a plane through them is not defined; the panel Codebook shows the codes, "
     "what each paints, and a grid to edit.",

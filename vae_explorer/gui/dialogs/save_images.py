@@ -132,7 +132,7 @@ class SaveImagesDialog(QDialog):
         if self._snapshot is None:
             return True
         record = MODELS[self._snapshot.model_name]
-        return record.can_be_sampled if kind == "prior" else record.has_codes
+        return {"prior": record.can_be_sampled, "reconstructions": True}.get(kind, record.has_codes)
 
     def _lay_out(self) -> None:
         form = QFormLayout()

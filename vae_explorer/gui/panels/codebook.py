@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QTimer, Slot
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, QTimer, Slot
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QStackedLayout, QVBoxLayout, QWidget
 
 from vae_explorer.errors import UserError
 from vae_explorer.gui.neighbour_words import item_title
@@ -103,7 +103,13 @@ class CodebookPanel(QWidget):
         lines.addStretch(1)
         self._stack = QStackedLayout(self)
         self._stack.addWidget(empty)
-        self._stack.addWidget(body)
+        # A small window shows a part of it rather than taking room from the map.
+        area = QScrollArea()
+        area.setWidget(body)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._stack.addWidget(area)
         self.painting.setAccessibleName("What the chosen code paints")
         self.before.setAccessibleName("Picture before the edits")
         self.difference.setAccessibleName("What the edits change")

@@ -102,3 +102,17 @@ def test_a_geodesic_is_found(scene: Explorer) -> None:
     found = last_of(path(scene, np.array([[-1.0, 0.0], [1.0, 0.5]]), PathChoice(kind="geodesic")))
     assert found.length > 0
     assert math.isfinite(found.length)
+
+
+def test_the_noise_of_a_draw_is_told_where_there_is_any(scene: Explorer) -> None:
+    z_ND = np.array([[0.0, 0.0], [1.0, -1.0]])
+    found = scene.noise_sigma(z_ND)
+    assert scene.snapshot is not None
+    if scene.snapshot.protocol != "gaussian":
+        assert found is None
+        return
+    decoded: Any = scene.network.decode(torch.from_numpy(z_ND).float())
+    with torch.no_grad():
+        many = torch.stack([decoded.sample(torch.Generator().manual_seed(seed)) for seed in range(300)])
+        spread_N = (many - decoded.mean_BCHW).square().flatten(2).mean((0, 2)).sqrt()
+    assert found == pytest.approx(spread_N.numpy(), rel=0.03)

@@ -27,6 +27,7 @@ from vae_explorer.models.building import build_model
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.ex_post_density import ExPostDensity, fit_ex_post_density
 from vae_explorer.models.gaussian import DiagonalGaussian
+from vae_explorer.models.gaussian_pixels import Gaussian
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -273,6 +274,21 @@ class Explorer:
             return None
         z = torch.from_numpy(np.ascontiguousarray(z_ND, dtype=np.float32)).to(self._device())
         return self._network().log_prior(z).double().cpu().numpy()
+
+    @torch.inference_mode()
+    def noise_sigma(self, z_ND: Floats) -> NDArray[np.float64] | None:
+        """Sigma of the white noise that a draw adds to each decoded mean, (N,), the root mean square over pixels.
+
+        None for a likelihood that adds none.
+        """
+        if self._adopted().protocol != "gaussian":
+            return None  # without decoding once more at every move of the mouse
+        z = torch.from_numpy(np.ascontiguousarray(z_ND, dtype=np.float32)).to(self._device())
+        decoded = self._network().decode(z)
+        if not isinstance(decoded, Gaussian):
+            return None
+        variance_NP = decoded.sigma.square().expand_as(decoded.mean_BCHW).flatten(1)
+        return variance_NP.double().mean(1).sqrt().cpu().numpy()
 
     def codes(self) -> Float32 | None:
         """The posterior mean of every item by item id, (N, D) float32; None for a model without codes."""

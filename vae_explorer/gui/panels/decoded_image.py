@@ -158,6 +158,10 @@ class DecodedImagePanel(QWidget):
         self._shown = place
         # The picture first, and at once: the texts may wait for the next turn of the event loop.
         self.view.show_picture(place.picture, partial(_facts, place), self._badge(place))
+        sigma = place.noise_sigma
+        self.view.setToolTip(
+            "" if sigma is None else f"The mean of p(x|z). A draw adds white noise of σ = {number_text(sigma, 3)}."
+        )
         self._show_tag()
         self.values["z"].setText(point_text(place.z_D))
         is_long = len(place.z_D) > _MOST_COORDINATES

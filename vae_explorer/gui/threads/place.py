@@ -26,6 +26,7 @@ class DecodedPlace:
     or key event that asked, None when a new snapshot did. step: of the snapshot it was decoded with.
     is_exact: False where the point is a guess of what lies at the place that was pointed at. is_edited: z_D is the
     pin moved by the attribute sliders. name: what a hovered place is, where it is not just under the mouse.
+    noise_sigma: of the white noise that a draw adds to the picture, None where it adds none.
     """
 
     z_D: Floats
@@ -38,6 +39,7 @@ class DecodedPlace:
     is_exact: bool = True
     is_edited: bool = False
     name: str = ""
+    noise_sigma: float | None = None
 
 
 class PlaceLookedAt(QObject):
@@ -151,10 +153,11 @@ class PlaceLookedAt(QObject):
             picture = explorer.decode(z_D[None])[0]
             decode_ms = (time.perf_counter() - start) * 1e3
             log_prior = explorer.log_prior(z_D[None])
+            sigma = explorer.noise_sigma(z_D[None])
             step = 0 if explorer.snapshot is None else explorer.snapshot.step
             return DecodedPlace(
                 z_D, kind, picture, None if log_prior is None else float(log_prior[0]), step, decode_ms, asked_at,
-                is_exact, is_edited, name,
+                is_exact, is_edited, name, None if sigma is None else float(sigma[0]),
             )  # fmt: skip
 
         self._thread.submit("point", self._number, work)

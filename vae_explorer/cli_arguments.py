@@ -94,7 +94,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         return commands[name]
 
     _add_train(command("train", "Train without a window and leave a run folder."))
-    _add_evaluate(command("evaluate", "Measure a trained run on the test images."))
+    _add_evaluate(command("evaluate", "Measure trained runs on the test images."))
     _add_sample(command("sample", "Save a grid of pictures from a trained run."))
     for name, summary in (
         ("models", "List the models."),
@@ -124,8 +124,13 @@ def _add_train(parser: _Parser) -> None:
 
 
 def _add_evaluate(parser: _Parser) -> None:
-    parser.add_argument("run", metavar="RUN", type=_path, help="a run folder")
-    parser.add_argument("--measures", metavar="A,B", default="", help="which ones (default: those that apply)")
+    parser.add_argument(
+        "run", metavar="RUN", type=_path, nargs="+", help="a run folder; several are compared in one table"
+    )
+    parser.add_argument(
+        "--measures", metavar="A,B", default="",
+        help="which ones, or all (default: the quick ones that apply; see: vae-explorer measures)",
+    )  # fmt: skip
     parser.add_argument(
         "--samples", metavar="K", type=_whole(1, 1_000_000), help="posterior samples an image (default: each measure's)"
     )

@@ -15,6 +15,7 @@ from vae_explorer.errors import FileError, MachineError, UsageError, nearest_hin
 from vae_explorer.runs import files
 
 DONE = 0
+_DIRECTIONS = {"lower": "lower is better", "higher": "higher is better", "neither": "neither end is better"}
 _LONGEST_WORD = 60  # characters of a word that is quoted back
 
 
@@ -67,9 +68,9 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from vae_explorer.cli_evaluate import evaluate_run
+    from vae_explorer.cli_evaluate import evaluate_runs
 
-    return evaluate_run(arguments)
+    return evaluate_runs(arguments)
 
 
 def _sample(arguments: argparse.Namespace) -> int:
@@ -110,14 +111,25 @@ def _list_datasets(arguments: argparse.Namespace) -> int:
 def _list_measures(arguments: argparse.Namespace) -> int:
     from vae_explorer.evaluation.catalogue import MEASURES
 
+    if not arguments.json:
+        width = max(map(len, MEASURES.names()))
+        for record in MEASURES:
+            default = "taken by default" if record.by_default else "taken when named"
+            needs = ", ".join(sorted(record.needs)) or "nothing more"
+            say(f"{record.name:{width}}  {record.title}: {record.summary}")
+            say(f"{'':{width}}  {record.unit}, {_DIRECTIONS[record.better]}; needs {needs}; {default}")
+            say(f"{'':{width}}  cost: {record.cost}")
+            say(f"{'':{width}}  {record.reference}")
+        return DONE
     records = [
         {
             **_words(record), "unit": record.unit, "better": record.better, "group": record.group,
             "needs": sorted(record.needs), "cost": record.cost, "by_default": record.by_default,
+            "samples": record.default_samples, "limit": record.default_limit,
         }
         for record in MEASURES
     ]  # fmt: skip
-    return _show(records, arguments.json)
+    return _show(records, as_json=True)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

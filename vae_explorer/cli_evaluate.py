@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from vae_explorer.cli_output import paint, say
-from vae_explorer.datasets.protocols import PROTOCOLS
+from vae_explorer.cli_output import complain, paint, say
+from vae_explorer.cli_signals import STOPPED, stopping_on_signals
 from vae_explorer.evaluation.catalogue import MEASURES
 from vae_explorer.models.catalogue import MODELS
 
@@ -16,83 +20,127 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from vae_explorer.evaluation.comparison import MeasuredRun
     from vae_explorer.evaluation.evaluate import Progress
-    from vae_explorer.evaluation.images import ScoredImages
-    from vae_explorer.evaluation.record import Measurement
+    from vae_explorer.runs.checkpoint import LoadedModel
     from vae_explorer.training.run_config import RunConfig
 
+ALL = "all"
 _SHOWN_IMAGES = 5000  # as many are enough to choose a grid's pictures from
+_PAINT_SECONDS = 0.2
 
 
-def evaluate_run(arguments: argparse.Namespace) -> int:
-    """Measure the run's newest checkpoint and print a table or one JSON object."""
+def evaluate_runs(arguments: argparse.Namespace) -> int:
+    """Measure the newest checkpoint of each run and print a table, a compared table, or one JSON object."""
     names = [name.strip() for name in arguments.measures.split(",") if name.strip()]
     for name in names:
-        MEASURES[name]
+        if name != ALL:
+            MEASURES[name]
 
-    from vae_explorer.evaluation.evaluate import evaluate
-    from vae_explorer.evaluation.images import load_scored_images
+    from vae_explorer.cli_measure_table import comparison_records, print_comparison, print_run
+    from vae_explorer.evaluation.comparison import MeasuredRun, require_comparable
     from vae_explorer.runs.checkpoint import model_from_run
     from vae_explorer.training.hardware import choose_device
 
     device = choose_device("auto")
-    model, config, step = model_from_run(arguments.run, device)
-
-    def images_of(split: str) -> ScoredImages:
-        return load_scored_images(config.data.dataset, config.data.heldout_images, config.data.protocol, split, device)
-
-    def tell(progress: Progress) -> None:
-        if sys.stderr.isatty() and not arguments.json:
-            paint(f"{progress.measure.title} ...")
-
-    measurements = evaluate(
-        model, MODELS[config.model_name], images_of(arguments.split), measures=names, samples=arguments.samples,
-        limit=arguments.limit, seed=arguments.seed, progress=tell, training=lambda: images_of("train"),
-    )  # fmt: skip
-    if sys.stderr.isatty() and not arguments.json:
-        paint("")
-    run_name = arguments.run.name
+    loaded = [model_from_run(run, device) for run in arguments.run]
+    unmeasured = [
+        MeasuredRun(name=name, dataset=config.data.dataset, protocol=config.data.protocol)
+        for name, (_, config, _) in zip(distinct_names(arguments.run), loaded, strict=True)
+    ]
+    require_comparable(unmeasured)
+    stopped: list[bool] = []
+    with stopping_on_signals(lambda: stopped.append(True), "Stopping with what was measured so far"):
+        measured = []
+        for run, found in zip(unmeasured, loaded, strict=True):
+            measured.append(measure(run, found, names, arguments, lambda: bool(stopped)))
+            if stopped:
+                break
     if arguments.json:
-        records = [measurement.record() for measurement in measurements]
-        result = {"run": run_name, "step": step, "model": config.model_name, "measures": records}
-        say(json.dumps(result, ensure_ascii=False, allow_nan=False))
+        objects = [_json_object(run, found) for run, found in zip(measured, loaded, strict=False)]
+        several = {"runs": objects, "comparison": comparison_records(measured)}
+        say(json.dumps(objects[0] if len(loaded) == 1 else several, ensure_ascii=False, allow_nan=False))
+    elif len(measured) == 1:
+        print_run(measured[0], loaded[0].step, loaded[0].config)
     else:
-        _print_table(run_name, step, config, measurements)
-    return 0
+        print_comparison(measured, [(found.step, found.config) for found in loaded[: len(measured)]])
+    return STOPPED if stopped else 0
 
 
-def _print_table(run_name: str, step: int, config: RunConfig, measurements: tuple[Measurement, ...]) -> None:
-    protocol = PROTOCOLS[config.data.protocol]
-    say(f"{run_name}, step {step:,}, {MODELS[config.model_name].title}")
-    say(f"Protocol {protocol.name}: {protocol.bound_note}")
-    say(f"{'measure':18} {'value':>10} {'± s.e.':>8}  {'unit':16} {'bound':12} {'n':>6}  split    seed")
-    for item in measurements:
-        error = f"{item.standard_error:8.3f}" if item.standard_error is not None else f"{'':8}"
-        value = f"{item.value:10.0f}" if item.unit == "dimensions" else f"{item.value:10.3f}"
-        say(
-            f"{MEASURES[item.name].title:18} {value} {error}  {item.unit:16} {item.bound or '':12} {item.n:6}  "
-            f"{item.split:8} {item.seed}"
-        )
-        for note in _notes(item):
-            say(f"{'':18} {note}")
+def measure(
+    run: MeasuredRun,
+    loaded: LoadedModel,
+    names: Sequence[str],
+    arguments: argparse.Namespace,
+    is_stopped: Callable[[], bool],
+) -> MeasuredRun:
+    """The run with what was measured of it, which is less than was asked for where a signal came."""
+    from dataclasses import replace
+
+    from vae_explorer.evaluation.evaluate import measuring
+    from vae_explorer.evaluation.evaluation import Cancelled
+    from vae_explorer.evaluation.images import load_scored_images
+    from vae_explorer.evaluation.needs import Subject, applicable
+    from vae_explorer.runs.kept_files import KeptFiles
+
+    model, config, _ = loaded
+    data, record = config.data, MODELS[config.model_name]
+    device = next(model.parameters()).device
+    images = load_scored_images(data.dataset, data.heldout_images, data.protocol, arguments.split, device)
+    takes_all = ALL in names
+    if takes_all:
+        names = [item.name for item in applicable(Subject(record, model, images, has_training=True))]
+    shown = ProgressLine(run.name) if sys.stderr.isatty() and not arguments.json else None
+    found = []
+    try:
+        for item in measuring(
+            model, record, images, measures=names, samples=arguments.samples, limit=arguments.limit,
+            seed=arguments.seed, progress=shown, is_cancelled=is_stopped, store=KeptFiles(),
+            refused=(lambda error: complain(error.in_one_line)) if takes_all else None,
+            training=lambda: load_scored_images(data.dataset, data.heldout_images, data.protocol, "train", device),
+        ):  # fmt: skip
+            found.append(item)  # noqa: PERF402 - what was found before a stop stays
+    except Cancelled:
+        complain(f"{run.name}: {len(found)} of {len(names) or 'the default'} measures were taken before the stop.")
+    finally:
+        if shown is not None:
+            paint("")
+    return replace(run, measurements=tuple(found))
 
 
-def _notes(item: Measurement) -> list[str]:
-    detail = item.detail
-    if item.name == "nll_quadrature":
-        note = (
-            f"grid of {detail['points_a_side']} points a side within {detail['half_width']:g}; one of "
-            f"{detail['check_points_a_side']} moves the first {detail['check_images']} images by "
-            f"{abs(detail['check_difference']):.4f}"
-        )
-        return [note]
-    if item.name == "iwae":
-        note = (
-            f"effective samples {detail['effective_samples']:.1f} of {item.samples} in the mean; "
-            f"{detail['images_below_1_percent']} of {item.n} images below 1 %"
-        )
-        return [note]
-    return []
+class ProgressLine:
+    """The line of a terminal that says which measure is taken and how long it still takes."""
+
+    def __init__(self, run_name: str) -> None:
+        self.run_name = run_name
+        self._number = 0
+        self._started = self._painted = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        """Paint over the line, a few times a second."""
+        now = time.monotonic()
+        if progress.number != self._number:
+            self._number, self._started, self._painted = progress.number, now, 0.0
+        if now - self._painted < _PAINT_SECONDS:
+            return
+        self._painted = now
+        text = f"{self.run_name}: {progress.measure.title} ({progress.number} of {progress.num_measures})"
+        share = progress.done / max(1, progress.total)
+        if 0 < share < 1:
+            left = round((now - self._started) * (1 - share) / share)
+            text += f"  {share:4.0%}  ETA {left // 60}:{left % 60:02d}"
+        paint(text[: shutil.get_terminal_size().columns - 1])
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """The folders' names, or their paths where two have one name."""
+    names = [path.name for path in paths]
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+
+
+def _json_object(run: MeasuredRun, loaded: LoadedModel) -> dict[str, Any]:
+    records = [item.record() for item in run.measurements]
+    return {"run": run.name, "step": loaded.step, "model": loaded.config.model_name, "measures": records}
 
 
 def sample_run(arguments: argparse.Namespace) -> int:

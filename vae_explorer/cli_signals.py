@@ -43,8 +43,12 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 @contextlib.contextmanager
-def stopping_on_signals(stop: Callable[[], None]) -> Iterator[list[int]]:
-    """The first SIGINT or SIGTERM calls `stop`, the second leaves at once; gives the signals so far."""
+def stopping_on_signals(
+    stop: Callable[[], None], words: str = "Stopping after this step and saving"
+) -> Iterator[list[int]]:
+    """The first SIGINT or SIGTERM says `words` and calls `stop`, the second leaves at once; gives the signals so
+    far.
+    """
     seen: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -55,7 +59,7 @@ def stopping_on_signals(stop: Callable[[], None]) -> Iterator[list[int]]:
         stop()
         # Not print: the signal may have come in the middle of one.
         with contextlib.suppress(OSError):
-            os.write(2, b"\nStopping after this step and saving; a second signal leaves at once.\n")
+            os.write(2, f"\n{words}; a second signal leaves at once.\n".encode())
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:

@@ -16,6 +16,7 @@ from vae_explorer.evaluation.evaluate import evaluate
 from vae_explorer.evaluation.images import ScoredImages, load_scored_images
 from vae_explorer.evaluation.needs import Subject, applicable, obstacle
 from vae_explorer.evaluation.record import Measurement
+from vae_explorer.evaluation.words import notes
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.interface import LatentModel
 from vae_explorer.runs.checkpoint import model_from_run
@@ -52,23 +53,30 @@ def test_every_record_says_what_it_is(measure: object) -> None:
 def test_every_measure_gives_a_finite_number_with_all_it_takes_to_compare_it(
     model: LatentModel, images: ScoredImages
 ) -> None:
-    names = [measure.name for measure in applicable(Subject(VAE, model, images))]
-    for item in evaluate(model, VAE, images, measures=names, samples=20, seed=4):
+    training = load_scored_images("tiny", 40, "dynamic", "train")
+    subject = Subject(VAE, model, images, has_training=True)
+    names = [measure.name for measure in applicable(subject)]
+    assert {"frechet", "coverage", "linear_probe", "ssim", "marginal_kl", "data_copying"} <= set(names)
+    options = {"samples": 60, "seed": 4, "training": lambda: training}
+    for item in evaluate(model, VAE, images, measures=names, **options):
         assert math.isfinite(item.value)
+        assert all(notes(item)), item.name
         assert list(item.record())[: len(KEYS)] == KEYS
         assert (item.protocol, item.n, item.split, item.seed) == ("dynamic", 60, "test", 4)
         assert item.unit == MEASURES[item.name].unit
         assert item.detail["binarisation_seed"] == BINARISATION_SEED
-        assert (item.standard_error is None) == (item.name == "active_units")
+        assert item.standard_error is None or item.standard_error >= 0
+        if MEASURES[item.name].group == "likelihood":
+            assert item.standard_error is not None
 
 
 def test_the_parts_add_up_and_the_bounds_are_named(model: LatentModel, images: ScoredImages) -> None:
     found = by_name(evaluate(model, VAE, images))
-    assert list(found) == ["elbo", "reconstruction", "kl", "active_units", "nll_quadrature"]
+    assert list(found) == ["elbo", "reconstruction", "kl", "active_units", "nll_quadrature", "mse"]
     assert found["elbo"].value == pytest.approx(found["reconstruction"].value + found["kl"].value)
     assert found["nll_quadrature"].value < found["elbo"].value
-    assert [item.bound for item in found.values()] == ["-ELBO(1)", "-ELBO(1)", "closed form", None, "quadrature"]
-    assert [item.samples for item in found.values()] == [1, 1, None, None, None]
+    assert [item.bound for item in found.values()] == ["-ELBO(1)", "-ELBO(1)", "closed form", None, "quadrature", None]
+    assert [item.samples for item in found.values()] == [1, 1, None, None, None, None]
     assert sum(found["kl"].detail["per_dimension"]) == pytest.approx(found["kl"].value, abs=1e-4)
     more = by_name(evaluate(model, VAE, images, measures=["iwae", "elbo"], samples=30))
     assert list(more) == ["iwae", "elbo"]
@@ -86,7 +94,7 @@ def test_a_limit_takes_the_first_images(model: LatentModel, images: ScoredImages
 
 def test_a_score_gets_no_likelihood_and_says_why(model: LatentModel) -> None:
     grey = load_scored_images("tiny", 40, "grey", "test")
-    assert [item.name for item in evaluate(model, VAE, grey)] == ["elbo", "reconstruction", "kl", "active_units"]
+    assert [item.name for item in evaluate(model, VAE, grey)] == ["elbo", "reconstruction", "kl", "active_units", "mse"]
     for name in ("nll_quadrature", "iwae"):
         with pytest.raises(UserError, match="protocol 'grey' gives a score, not a likelihood") as caught:
             evaluate(model, VAE, grey, measures=[name])
@@ -95,7 +103,8 @@ def test_a_score_gets_no_likelihood_and_says_why(model: LatentModel) -> None:
 
 def test_what_a_model_lacks_is_named(tmp_path: Path, model: LatentModel, images: ScoredImages) -> None:
     plain = dataclasses.replace(VAE, has_likelihood=False, has_prior=False)
-    assert [measure.name for measure in applicable(Subject(plain, model, images))] == ["active_units"]
+    offered = {measure.name for measure in applicable(Subject(plain, model, images))}
+    assert offered == {"active_units", "mse", "psnr", "ssim"}
     assert "has no" in obstacle(MEASURES["elbo"], Subject(plain, model, images))
     run, _ = train_tiny(tmp_path / "three", tiny_config(latents=3))
     deep = model_from_run(run.path).model

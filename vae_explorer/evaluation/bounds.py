@@ -52,7 +52,7 @@ class ImportanceWeighted:
 
 def elbo(evaluation: Evaluation) -> Outcome:
     """-ELBO(S); MODELS.md 6.1."""
-    parts = _parts(evaluation)
+    parts = bound_parts_of(evaluation)
     total_N = parts.reconstruction_N + parts.kl_N
     return Outcome.mean_of(
         total_N, bound=f"-ELBO({evaluation.samples})", samples=evaluation.samples, detail=bits(evaluation, total_N)
@@ -62,13 +62,13 @@ def elbo(evaluation: Evaluation) -> Outcome:
 def reconstruction(evaluation: Evaluation) -> Outcome:
     """-E_q[log p(x|z)] with S samples."""
     return Outcome.mean_of(
-        _parts(evaluation).reconstruction_N, bound=f"-ELBO({evaluation.samples})", samples=evaluation.samples
+        bound_parts_of(evaluation).reconstruction_N, bound=f"-ELBO({evaluation.samples})", samples=evaluation.samples
     )
 
 
 def kl(evaluation: Evaluation) -> Outcome:
     """KL(q(z|x) || p(z)), with that of each dimension."""
-    parts = _parts(evaluation)
+    parts = bound_parts_of(evaluation)
     detail = {} if parts.kl_D is None else {"per_dimension": rounded(parts.kl_D)}
     return Outcome.mean_of(parts.kl_N, bound="closed form", detail=detail)
 
@@ -111,7 +111,8 @@ def bits(evaluation: Evaluation, nats_N: Tensor) -> dict[str, Any]:
     return {"bits_per_dimension": float(nats_N.mean()) / (images.stored_NCHW[0].numel() * math.log(2))}
 
 
-def _parts(evaluation: Evaluation) -> BoundParts:
+def bound_parts_of(evaluation: Evaluation) -> BoundParts:
+    """The parts of -ELBO(S), shared by the measures that need them."""
     return evaluation.shared(
         ("bound parts", evaluation.samples),
         lambda: bound_parts(

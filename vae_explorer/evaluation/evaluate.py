@@ -48,6 +48,7 @@ def measuring(
     rows_at_once: int = ROWS_AT_ONCE,
     progress: Callable[[Progress], None] | None = None,
     is_cancelled: Callable[[], bool] | None = None,
+    refused: Callable[[UserError], None] | None = None,
     store: Store | None = None,
 ) -> Iterator[Measurement]:
     """Measure the model on the images, one by one in the order asked for.
@@ -55,7 +56,8 @@ def measuring(
     Without names, all measures that apply and are taken by default. `samples` is S of the bound and k of IWAE; without
     it each takes its own default. `limit` takes the first images only. The model is in evaluation mode on the images'
     device. `training` gives the training images to the measures that compare with them. `progress` is told how far it
-    is a few times a second, and `is_cancelled` asked.
+    is a few times a second, and `is_cancelled` asked. A measure that turns out to be impossible on these images is told
+    to `refused` and left out; without it the error is raised.
 
     Raises:
         UserError: a measure is unknown or does not apply, or there are no images or samples.
@@ -84,7 +86,14 @@ def measuring(
             advance=advance, store=store, cache=cache,
         )  # fmt: skip
         advance(0, 1)
-        yield _measurement(measure, evaluation, _function_of(measure)(evaluation))
+        try:
+            outcome = _function_of(measure)(evaluation)
+        except UserError as error:
+            if refused is None:
+                raise
+            refused(error)
+        else:
+            yield _measurement(measure, evaluation, outcome)
 
 
 def _require_some(images: ScoredImages, samples: int | None, limit: int | None) -> None:

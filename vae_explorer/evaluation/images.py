@@ -76,9 +76,14 @@ class ScoredImages:
         """What a perfect decoder's mean looks like, float32 (B, C, H, W): the grey levels from which bits were drawn
         where there are any, else what the model sees.
         """
+        return self.shown_at(torch.arange(start, min(stop, self.num_images), device=self.stored_NCHW.device))
+
+    def shown_at(self, index_B: Tensor) -> Tensor:
+        """As `shown`, of the pictures of these numbers."""
+        index_B = index_B.to(self.stored_NCHW.device)
         if self.grey_NCHW is None:
-            return self.x(start, stop)
-        return self.grey_NCHW[start:stop].to(torch.float32).div_(255)
+            return self.at(index_B)
+        return self.grey_NCHW[index_B].to(torch.float32).div_(255)
 
     def labels(self, start: int, stop: int) -> Tensor | None:
         """The classes of pictures `start` to `stop`, (B,); None without labels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,8 +10,6 @@ from typing import TYPE_CHECKING
 from vae_explorer.datasets.protocols import PROTOCOLS
 from vae_explorer.errors import UserError
 from vae_explorer.evaluation.catalogue import MEASURES
-from vae_explorer.evaluation.evaluation import posterior_of
-from vae_explorer.models.gaussian import DiagonalGaussian
 
 if TYPE_CHECKING:
     from vae_explorer.evaluation.images import ScoredImages
@@ -54,12 +53,6 @@ def require(measure: Measure, subject: Subject) -> None:
         raise UserError(reason, f"Choose from: {others}." if others else "Train another model.")
 
 
-def _has_gaussian_posterior(subject: Subject) -> bool:
-    if not subject.record.has_codes:
-        return False
-    return isinstance(posterior_of(subject.model, subject.images.first(1)), DiagonalGaussian)
-
-
 def _is_plane(subject: Subject) -> bool:
     dimensions = subject.model.latent_space.dimensions
     return 1 <= dimensions <= MOST_PLANE_DIMENSIONS and subject.record.condition != "part"
@@ -70,7 +63,10 @@ _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     "prior": (lambda subject: subject.record.has_prior, "model '{model}' has no prior"),
     "codes": (lambda subject: subject.record.has_codes, "model '{model}' has no codes"),
     "codebook": (lambda subject: subject.record.has_codebook, "model '{model}' has no codebook"),
-    "Gaussian posterior": (_has_gaussian_posterior, "model '{model}' has no Gaussian posterior q(z|x)"),
+    "Gaussian posterior": (
+        lambda subject: subject.record.has_codes and subject.record.has_gaussian_posterior,
+        "model '{model}' has no diagonal Gaussian posterior q(z|x)",
+    ),
     "plane": (
         _is_plane,
         "it is for one or two latent dimensions, and for models that are not told a part of the picture",
@@ -92,6 +88,14 @@ _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     "factors": (
         lambda subject: subject.images.factors_NF is not None,
         "the data set does not know from which factors its pictures were made",
+    ),
+    "unseen images": (
+        lambda subject: subject.images.split != "train",
+        "it learns from training images and must be asked about others, so choose the split test or heldout",
+    ),
+    "trees": (
+        lambda _: importlib.util.find_spec("sklearn") is not None,
+        "its trees are grown with scikit-learn, which is not installed (pip install 'vae-explorer[trees]')",
     ),
     "training images": (lambda subject: subject.has_training, "it needs the training images, and they are not at hand"),
 }

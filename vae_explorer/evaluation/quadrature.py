@@ -9,6 +9,7 @@ pairs of an image and a grid point are one matrix product.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -77,49 +78,56 @@ def negative_log_likelihood(model: LatentModel, images: ScoredImages, advance: A
 
 def log_marginal(model: LatentModel, images: ScoredImages, points_a_side: int, advance: Advance = no_report) -> Tensor:
     """log p(x) on a grid of so many points a side, (N,) float64 on the CPU; log-sum-exp in float64."""
-    num = images.num_images
-    condition_N = model.condition_of(images.x(0, 1), images.labels(0, 1))
-    if condition_N is None:
-        return _log_marginal(model, images, torch.arange(num), None, points_a_side, advance).cpu()
-    labels_N = images.labels_N
-    assert labels_N is not None, "only a class can be given to all points of a grid"
-    found_N = torch.empty(num, dtype=torch.float64)
-    for label in labels_N.unique():
-        index_M = (labels_N == label).nonzero().flatten()
-        told = model.condition_of(images.x(int(index_M[0]), int(index_M[0]) + 1), label.view(1))
-        found_N[index_M.cpu()] = _log_marginal(model, images, index_M, told, points_a_side, advance).cpu()
-    return found_N
+    largest_N = torch.full((images.num_images,), -math.inf, dtype=torch.float64, device=images.stored_NCHW.device)
+    sum_N = torch.zeros_like(largest_N)
+    for index_B, _, joint_BG in joint_blocks(model, images, points_a_side, advance):
+        # A running log-sum-exp: the sum so far is rescaled to the new largest term.
+        before_B = largest_N[index_B]
+        largest_B = torch.maximum(before_B, joint_BG.amax(1))
+        sum_N[index_B] = sum_N[index_B] * torch.exp(before_B - largest_B) + joint_BG.sub_(
+            largest_B[:, None]
+        ).exp_().sum(1)
+        largest_N[index_B] = largest_B
+    return (largest_N + sum_N.log()).cpu()
 
 
-def _log_marginal(
-    model: LatentModel,
-    images: ScoredImages,
-    index_M: Tensor,
-    condition: Tensor | None,
-    points_a_side: int,
-    advance: Advance,
-) -> Tensor:
-    """`log_marginal` of the images of these numbers, which are all told the same, (M,) float64 on the device."""
+def joint_blocks(
+    model: LatentModel, images: ScoredImages, points_a_side: int, advance: Advance = no_report
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """All pairs of an image and a point of the grid, a block at a time.
+
+    Gives numbers of images (B,), points (G, D), and log p(x|z) + log p(z) + log of a cell's volume, (B, G) float64,
+    which the caller may overwrite; all on the images' device. A model that is told the class decodes the grid for each.
+    """
     dimensions = model.latent_space.dimensions
     spacing = 2 * HALF_WIDTH / (points_a_side - 1)
     device = images.stored_NCHW.device
     line = torch.linspace(-HALF_WIDTH, HALF_WIDTH, points_a_side, device=device)
     z_GD = torch.cartesian_prod(*[line] * dimensions).view(-1, dimensions)
-    largest_M = torch.full((len(index_M),), -math.inf, dtype=torch.float64, device=device)
-    sum_M = torch.zeros_like(largest_M)
-    with torch.inference_mode():
-        for start in range(0, len(z_GD), _POINTS_AT_ONCE):
-            z_part = z_GD[start : start + _POINTS_AT_ONCE]
-            told = None if condition is None else condition.expand(len(z_part), *condition.shape[1:])
-            likelihood = cast("Likelihood", model.decode(z_part, told))
-            log_mass_G = model.log_prior(z_part, told).double() + dimensions * math.log(spacing)
-            for first in range(0, len(index_M), _IMAGES_AT_ONCE):
-                advance(start * len(index_M) + first * len(z_part), len(z_GD) * len(index_M))
-                part = slice(first, first + _IMAGES_AT_ONCE)
-                joint_BG = pairwise_log_prob(likelihood, images.at(index_M[part])) + log_mass_G
-                # A running log-sum-exp: the sum so far is rescaled to the new largest term.
-                largest_B = torch.maximum(largest_M[part], joint_BG.amax(1))
-                scale_B = torch.exp(largest_M[part] - largest_B)
-                sum_M[part] = sum_M[part] * scale_B + joint_BG.sub_(largest_B[:, None]).exp_().sum(1)
-                largest_M[part] = largest_B
-    return largest_M + sum_M.log()
+    done, total = 0, images.num_images * len(z_GD)
+    for index_M, condition in _told_alike(model, images):
+        for z_part in z_GD.split(_POINTS_AT_ONCE):
+            with torch.no_grad():
+                told = None if condition is None else condition.expand(len(z_part), *condition.shape[1:])
+                likelihood = cast("Likelihood", model.decode(z_part, told))
+                log_mass_G = model.log_prior(z_part, told).double() + dimensions * math.log(spacing)
+            for index_B in index_M.split(_IMAGES_AT_ONCE):
+                advance(done, total)
+                with torch.no_grad():
+                    joint_BG = pairwise_log_prob(likelihood, images.at(index_B)).add_(log_mass_G)
+                yield index_B, z_part, joint_BG
+                done += len(index_B) * len(z_part)
+    advance(total, total)
+
+
+def _told_alike(model: LatentModel, images: ScoredImages) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Numbers of images that the model is told the same of, and what, (1, ...)."""
+    everything_N = torch.arange(images.num_images, device=images.stored_NCHW.device)
+    if model.condition_of(images.x(0, 1), images.labels(0, 1)) is None:
+        yield everything_N, None
+        return
+    labels_N = images.labels_N
+    assert labels_N is not None, "only a class can be told at all points of a grid"
+    for label in labels_N.unique():
+        index_M = everything_N[labels_N == label]
+        yield index_M, model.condition_of(images.at(index_M[:1]), label.view(1))

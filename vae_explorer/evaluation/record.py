@@ -20,6 +20,8 @@ Need = Literal[
     "labels",
     "factors",  # the data set knows what each picture was made from
     "training images",
+    "unseen images",  # not those that were trained on
+    "trees",  # scikit-learn is installed
 ]
 Group = Literal["likelihood", "latent space", "disentanglement", "reconstruction", "samples"]
 

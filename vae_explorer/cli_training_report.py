@@ -81,9 +81,10 @@ class TextReport:
         self.means = _EpochMeans(event.steps_per_epoch)
         record = MODELS[event.config.model_name]
         self.terms = record.terms
+        beta = "" if event.effective_beta is None else f", effective beta {event.effective_beta:g}"
         self._line(
             f"{record.title}, {event.num_parameters:,} parameters, on {event.device} ({event.device_name}), "
-            f"{event.precision}, {_count(event.num_threads, 'thread')}, effective beta {event.effective_beta:g}"
+            f"{event.precision}, {_count(event.num_threads, 'thread')}{beta}"
         )
         self._line(
             f"{event.num_train:,} images of {event.config.data.dataset} ({event.config.data.protocol}), "
@@ -110,7 +111,7 @@ class TextReport:
             paint(text[: shutil.get_terminal_size().columns - 1])
 
     def _term_text(self, values: dict[str, float]) -> str:
-        return "  ".join(f"{term.title} {values[term.name]:.2f}" for term in self.terms)
+        return "  ".join(f"{term.title} {values[term.name]:.2f}" for term in self.terms if not term.is_heldout_only)
 
     def _show_end(self, event: Finished) -> None:
         word = {"completed": "Done", "stopped": "Stopped", "non-finite": "Broken off"}[event.reason]

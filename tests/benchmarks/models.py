@@ -75,7 +75,21 @@ def notes_network(protocol: str, latents: int, epochs: int, *more: str) -> tuple
             "--seed", "0", *more)  # fmt: skip
 
 
+def iwae_network(samples: int) -> tuple[str, ...]:
+    """784-200-200-50, tanh, batch 100, dynamic: few passes, so that both trainings end within minutes."""
+    return ("--preset", "iwae", "--epochs", "4", "--seed", "0", "--set", f"model.importance_samples={samples}")
+
+
+def rate_distortion(beta: float) -> Row:
+    """784-400-20 at this beta; a few passes at a high rate, then down to zero, so that each beta comes to rest."""
+    train = notes_network("dynamic", 20, 4, "--beta", f"{beta:g}", "--set", "training.learning_rate_schedule=cosine",
+                          "--set", "training.learning_rate=0.003")  # fmt: skip
+    return Row(name=f"beta-{beta:g}", train=train, checks=tuple(Check(measure=name) for name in ELBO))
+
+
 ELBO = ("elbo", "reconstruction", "kl")
+BETAS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+IWAE_500 = Check(measure="iwae", arguments=("--samples", "500", "--limit", "1000"))
 ROWS: list[Row] = [
     *(
         Row(name=f"grey-{epochs}", train=notes_network("grey", 20, epochs), checks=(Check(measure="elbo"),))
@@ -113,8 +127,40 @@ ROWS: list[Row] = [
             Check(measure="active_units", low=14, high=20),
         ),
     ),
+    *(
+        Row(name=f"iwae-{samples}", train=iwae_network(samples), checks=(IWAE_500, Check(measure="active_units")))
+        for samples in (1, 50)
+    ),
+    *(rate_distortion(beta) for beta in BETAS),
 ]
-COMPARISONS: list[Comparison] = []
+
+
+def _fifty_samples_beat_one(numbers: Mapping[str, Numbers]) -> list[tuple[str, str, str, bool]]:
+    gain = numbers["iwae-1"]["iwae"] - numbers["iwae-50"]["iwae"]
+    return [("IWAE-500 of k=1 less that of k=50, nats", f"{gain:.2f}", "at least 1.2", gain >= 1.2)]
+
+
+def _beta_1_is_best(numbers: Mapping[str, Numbers]) -> list[tuple[str, str, str, bool]]:
+    rows = [numbers[f"beta-{beta:g}"] for beta in BETAS]
+    rates, distortions = [row["kl"] for row in rows], [row["reconstruction"] for row in rows]
+    sums = [row["elbo"] for row in rows]
+    best = BETAS[sums.index(min(sums))]
+
+    def shown(values: Sequence[float]) -> str:
+        return " ".join(f"{value:.1f}" for value in values)
+
+    return [
+        ("beta", " ".join(f"{beta:g}" for beta in BETAS), "", True),
+        ("rate R, nats", shown(rates), "falls", rates == sorted(rates, reverse=True)),
+        ("distortion D, nats", shown(distortions), "rises", distortions == sorted(distortions)),
+        ("R + D, nats", shown(sums), "least at beta 1", best == 1.0),
+    ]
+
+
+COMPARISONS: list[Comparison] = [
+    Comparison(name="iwae-gain", rows=("iwae-1", "iwae-50"), judge=_fifty_samples_beat_one),
+    Comparison(name="rate-distortion", rows=tuple(f"beta-{beta:g}" for beta in BETAS), judge=_beta_1_is_best),
+]
 
 
 def run(names: Sequence[str] = ()) -> dict[str, Any]:

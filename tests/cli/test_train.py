@@ -47,7 +47,8 @@ def test_train_json_is_one_object_a_line_and_the_last_is_finished(
     last = events[-1]
     assert list(last)[:7] == ["event", "step", "epoch", "images_seen", "seconds", "images_per_second", "validation"]
     assert (last["event"], last["step"], last["images_seen"]) == ("finished", 16, 400)
-    assert set(last["validation"]) == {"elbo", "reconstruction", "kl"}
+    parts = {"mutual_information", "total_correlation", "dimension_wise_kl"}
+    assert set(last["validation"]) == {"elbo", "reconstruction", "kl"} | parts
     metrics = next(event for event in events if event["event"] == "metrics")
     assert {"step", "epoch", "images_seen", "seconds", "split", "elbo", "kl", "beta", "learning_rate"} <= set(metrics)
 

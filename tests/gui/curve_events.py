@@ -60,6 +60,7 @@ def train(session: Session, first: int, num: int, value: float | None = None) ->
 
 def validate(session: Session, step: int, value: float = 150.0, active_units: int = 2) -> None:
     terms = {"elbo": -value, "reconstruction": value - 5, "kl": 5.0}
+    terms |= {"mutual_information": 2.5, "total_correlation": 0.5, "dimension_wise_kl": 2.0}
     session.learn(
         Validated(
             step=step,

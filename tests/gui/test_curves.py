@@ -56,6 +56,7 @@ def count_updates(panel: BoundCurvesPanel, monkeypatch: pytest.MonkeyPatch) -> l
 
 
 def test_there_is_one_plot_for_each_term_with_its_unit_and_colour(panel: BoundCurvesPanel) -> None:
+    panel.resize(900, 640)
     terms = MODELS[panel.session.config.model_name].terms
     assert [item.name for item in panel.board.term_plots] == [term.name for term in terms]
     for term, item in zip(terms, panel.board.term_plots, strict=True):
@@ -63,6 +64,20 @@ def test_there_is_one_plot_for_each_term_with_its_unit_and_colour(panel: BoundCu
         assert item.y_axis.labelText == term.unit
         assert item.colours.train == theme.term_colour(term.name, theme.current().is_dark)
     assert len({item.colours.train for item in panel.board.term_plots}) == len(terms)
+
+
+def test_terms_of_the_heldout_checks_have_their_dots_and_give_way_where_room_is_short(
+    panel: BoundCurvesPanel, qtbot: QtBot
+) -> None:
+    begin(panel.session)
+    train(panel.session, 0, 200)
+    validate(panel.session, 150)
+    information = plot(panel, "mutual_information")
+    assert not information.isVisible(), "the bound comes first"
+    panel.resize(900, 640)
+    qtbot.waitUntil(lambda: len(information.heldout.getData()[1]) == 1, timeout=2000)
+    assert information.heldout.getData()[1][0] == 2.5
+    assert all(plot(panel, name).isVisible() for name in ("elbo", "reconstruction", "kl", "total_correlation"))
 
 
 def test_appended_steps_appear_within_a_moment(panel: BoundCurvesPanel, qtbot: QtBot) -> None:
@@ -297,8 +312,9 @@ def test_terms_are_dropped_only_after_the_schedules(panel: BoundCurvesPanel, siz
     panel.resize(*size)
     board.resize(*size)
     board.arrange()
-    assert len(board.term_plots) == 3
-    assert all(item.isVisible() for item in board.term_plots)
+    of_every_step = [term for term in MODELS[panel.session.config.model_name].terms if not term.is_heldout_only]
+    assert len(of_every_step) == 3
+    assert all(item.isVisible() for item in board.term_plots[:3])
 
 
 def test_beta_and_learning_rate_are_text_where_their_plots_have_no_room(panel: BoundCurvesPanel) -> None:

@@ -36,8 +36,9 @@ def test_metrics_csv_has_a_row_per_report_in_nats(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     reports = [event for event in events if isinstance(event, MetricsChunk | Validated)]
     assert list(rows[0]) == [
-        "step", "epoch", "images_seen", "seconds", "split", "elbo", "reconstruction", "kl", "beta", "learning_rate",
-        "images_per_second", "active_units", "gradient_norm",
+        "step", "epoch", "images_seen", "seconds", "split", "elbo", "reconstruction", "kl",
+        "mutual_information", "total_correlation", "dimension_wise_kl", "beta", "learning_rate", "images_per_second",
+        "active_units", "gradient_norm",
     ]  # fmt: skip
     assert [int(row["step"]) for row in rows] == [report.step for report in reports]
     for row, report in zip(rows, reports, strict=True):
@@ -46,9 +47,11 @@ def test_metrics_csv_has_a_row_per_report_in_nats(tmp_path: Path) -> None:
             assert row["split"] == "train"
             assert float(row["elbo"]) == pytest.approx(float(report.values[:, 0].mean()), rel=1e-5)
             assert float(row["learning_rate"]) == pytest.approx(1e-2)
+            assert row["mutual_information"] == "", "measured at the held-out checks alone"
         else:
             assert row["split"] == "heldout"
             assert row["learning_rate"] == ""
+            assert float(row["mutual_information"]) == pytest.approx(report.terms["mutual_information"], rel=1e-5)
             assert int(row["active_units"]) == report.active_units
 
 

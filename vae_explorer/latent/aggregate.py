@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from vae_explorer.errors import UserError
 from vae_explorer.latent.pacing import finished, in_steps
+from vae_explorer.models.aggregate_posterior import MOST_ROWS, PosteriorMixture
 from vae_explorer.models.gaussian import LOG_TWO_PI
 
 Float64 = NDArray[np.float64]
@@ -26,85 +27,52 @@ Floats = NDArray[np.floating[Any]]
 # Within this of ln M the estimator of I says no more than "at least".
 NEAR_CEILING = 0.1
 _DRAW_SEED = 0
-# 64 rows of 4,096 parts are 2 MB: they stay in the cache.
-_MOST_ROWS, _PARTS_AT_ONCE = 64, 4096
 NUM_QUERIES = 2000
 """Draws of q(z|x) from which I(x;z) is averaged; of the mixture nothing is left out."""
-# exp(-60) of the largest part is nothing in float64, and exp of much less takes many times longer.
-_NOTHING = -60.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GaussianMixture:
-    """Equal parts of M Gaussians, in the form in which all pairs of points and parts are one matrix product.
+def diagonal_mixture(mean_MD: Floats, sigma_MD: Floats) -> PosteriorMixture:
+    """Parts N(mean, diag sigma^2)."""
+    return PosteriorMixture.diagonal(_tensor(mean_MD), _tensor(sigma_MD))
 
-    log N_m(z) = features(z) . coefficient_FM + constant_M, where the features are the squares and the coordinates, and
-    in a plane also the product of both.
-    """
 
-    coefficient_FM: torch.Tensor
-    constant_M: torch.Tensor
-    has_product: bool
+def planar_mixture(mean_M2: Floats, covariance_M22: Floats) -> PosteriorMixture:
+    """Parts N(mean, covariance) in the map plane."""
+    mean = np.asarray(mean_M2, dtype=np.float64)
+    covariance = np.asarray(covariance_M22, dtype=np.float64)
+    a, b, d = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
+    # A direction that the view does not see has no spread; a hair's breadth keeps the density finite.
+    determinant = np.maximum(a * d - b * b, 1e-12 * np.maximum(a * d, 1e-24))
+    precision_3M = np.stack([d, -b, a]) / determinant
+    linear_2M = np.stack(
+        [precision_3M[0] * mean[:, 0] + precision_3M[1] * mean[:, 1],
+         precision_3M[1] * mean[:, 0] + precision_3M[2] * mean[:, 1]]
+    )  # fmt: skip
+    square = (linear_2M * mean.T).sum(axis=0)
+    coefficient_FM = np.concatenate([-0.5 * precision_3M[[0, 2]], linear_2M, -precision_3M[[1]]])
+    constant_M = -0.5 * (square + np.log(determinant) + 2 * LOG_TWO_PI)
+    return PosteriorMixture(_tensor(coefficient_FM), _tensor(constant_M), has_product=True)
 
-    @classmethod
-    def diagonal(cls, mean_MD: Floats, sigma_MD: Floats) -> GaussianMixture:
-        """Parts N(mean, diag sigma^2)."""
-        mean = torch.from_numpy(np.array(mean_MD, dtype=np.float64))
-        precision = torch.from_numpy(np.array(sigma_MD, dtype=np.float64)).pow(-2)
-        coefficient_FM = torch.cat([-0.5 * precision, mean * precision], dim=1).T.contiguous()
-        constant_M = -0.5 * (mean.square() * precision - precision.log() + LOG_TWO_PI).sum(1)
-        return cls(coefficient_FM, constant_M, False)
 
-    @classmethod
-    def planar(cls, mean_M2: Floats, covariance_M22: Floats) -> GaussianMixture:
-        """Parts N(mean, covariance) in the map plane."""
-        mean = np.asarray(mean_M2, dtype=np.float64)
-        covariance = np.asarray(covariance_M22, dtype=np.float64)
-        a, b, d = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
-        # A direction that the view does not see has no spread; a hair's breadth keeps the density finite.
-        determinant = np.maximum(a * d - b * b, 1e-12 * np.maximum(a * d, 1e-24))
-        precision_3M = np.stack([d, -b, a]) / determinant
-        linear_2M = np.stack(
-            [precision_3M[0] * mean[:, 0] + precision_3M[1] * mean[:, 1],
-             precision_3M[1] * mean[:, 0] + precision_3M[2] * mean[:, 1]]
-        )  # fmt: skip
-        square = (linear_2M * mean.T).sum(axis=0)
-        coefficient_FM = np.concatenate([-0.5 * precision_3M[[0, 2]], linear_2M, -precision_3M[[1]]])
-        constant_M = -0.5 * (square + np.log(determinant) + 2 * LOG_TWO_PI)
-        return cls(torch.from_numpy(coefficient_FM), torch.from_numpy(constant_M), True)
+def log_density(mixture: PosteriorMixture, z_PD: Floats) -> Float64:
+    """log of the mixture's density, (P,)."""
+    return finished(log_density_in_steps(mixture, z_PD))
 
-    def log_density(self, z_PD: Floats) -> Float64:
-        """log of the mixture's density, (P,)."""
-        return finished(self.log_density_in_steps(z_PD))
 
-    def log_density_in_steps(self, z_PD: Floats) -> Generator[None, None, Float64]:
-        """`log_density` of many points in short steps; the generator's return value."""
-        num_parts = len(self.constant_M)
-        values_P = np.empty(len(z_PD))
-        # One block for all steps: fresh memory for each would cost more than the sums.
-        block_BM = torch.empty(min(len(z_PD), _MOST_ROWS) * min(num_parts, _PARTS_AT_ONCE), dtype=torch.float64)
+def log_density_in_steps(mixture: PosteriorMixture, z_PD: Floats) -> Generator[None, None, Float64]:
+    """`log_density` of many points in short steps; the generator's return value."""
+    values_P = np.empty(len(z_PD))
+    block = mixture.block(len(z_PD))
 
-        @torch.no_grad()
-        def evaluate(part: slice) -> None:
-            z = torch.from_numpy(np.array(z_PD[part], dtype=np.float64))
-            features = [z.square(), z]
-            if self.has_product:
-                features.append(z.prod(dim=1, keepdim=True))
-            features_BF = torch.cat(features, dim=1)
-            largest_B1 = torch.full((len(z), 1), -math.inf, dtype=torch.float64)
-            sum_B = torch.zeros(len(z), dtype=torch.float64)
-            for start in range(0, num_parts, _PARTS_AT_ONCE):
-                some = slice(start, min(start + _PARTS_AT_ONCE, num_parts))
-                width = some.stop - some.start
-                log_BM = block_BM[: len(z) * width].view(len(z), width)
-                torch.addmm(self.constant_M[some], features_BF, self.coefficient_FM[:, some], out=log_BM)
-                before_B1, largest_B1 = largest_B1, torch.maximum(largest_B1, log_BM.amax(1, keepdim=True))
-                log_BM.sub_(largest_B1).clamp_min_(_NOTHING)
-                sum_B = sum_B * (before_B1 - largest_B1).exp()[:, 0] + log_BM.exp_().sum(1)
-            values_P[part] = (sum_B.log_() + largest_B1[:, 0]).numpy()
+    def evaluate(part: slice) -> None:
+        values_P[part] = mixture.log_density_of_rows(_tensor(z_PD[part]), block).numpy()
 
-        yield from in_steps(len(z_PD), evaluate, most=_MOST_ROWS)
-        return values_P - math.log(num_parts)
+    yield from in_steps(len(z_PD), evaluate, most=MOST_ROWS)
+    return values_P
+
+
+def _tensor(values: Floats) -> torch.Tensor:
+    return torch.from_numpy(np.array(values, dtype=np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +114,9 @@ def surgery(mean_ND: Floats, sigma_ND: Floats, num_queries: int = NUM_QUERIES) -
         chosen_Q = np.sort(np.random.RandomState(_DRAW_SEED).permutation(num)[:num_queries])
     noise_QD = np.random.RandomState(_DRAW_SEED).standard_normal((len(chosen_Q), dimensions))
     own_Q = -0.5 * (noise_QD**2 + LOG_TWO_PI).sum(axis=1) - np.log(sigma[chosen_Q]).sum(axis=1)
-    mixture = GaussianMixture.diagonal(mean, sigma)
-    log_aggregate_Q = yield from mixture.log_density_in_steps(mean[chosen_Q] + sigma[chosen_Q] * noise_QD)
+    log_aggregate_Q = yield from log_density_in_steps(
+        diagonal_mixture(mean, sigma), mean[chosen_Q] + sigma[chosen_Q] * noise_QD
+    )
     difference_Q = own_Q - log_aggregate_Q
     # Below zero and above the ceiling are noise of the draw.
     information = min(max(float(difference_Q.mean()), 0.0), math.log(num))

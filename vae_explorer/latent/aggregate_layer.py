@@ -17,7 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae_explorer.errors import UserError
-from vae_explorer.latent.aggregate import GaussianMixture, Surgery, finite_posteriors, surgery
+from vae_explorer.latent.aggregate import (
+    Surgery,
+    diagonal_mixture,
+    finite_posteriors,
+    log_density,
+    log_density_in_steps,
+    planar_mixture,
+    surgery,
+)
 from vae_explorer.latent.all_posteriors import prepared_posteriors
 from vae_explorer.latent.drawing import Gauge, LayerDrawing, Legend, Strokes, Word, ellipse_line, strokes_of
 from vae_explorer.latent.field_raster import contour_lines, faded, field_raster, lattice_points, lattice_shape, lifted
@@ -188,17 +196,17 @@ def _densities(explorer: Explorer, view: View, rect: MapRect, anchors: Anchors) 
     xy_P2 = lattice_points(rect, rows, columns)
     is_marginal = isinstance(view, PlaneView) or dimensions == 1
     if isinstance(view, PlaneView):
-        mixture = GaussianMixture.planar(*view.marginal(mean_MD, sigma_MD))
-        prior = GaussianMixture.planar(*view.marginal(np.zeros((1, dimensions)), np.ones((1, dimensions))))
+        mixture = planar_mixture(*view.marginal(mean_MD, sigma_MD))
+        prior = planar_mixture(*view.marginal(np.zeros((1, dimensions)), np.ones((1, dimensions))))
         places_PD, held_P = xy_P2, np.ones(len(xy_P2), dtype=np.bool_)
     else:
-        mixture = GaussianMixture.diagonal(mean_MD, sigma_MD)
-        prior = GaussianMixture.diagonal(np.zeros((1, dimensions)), np.ones((1, dimensions)))
+        mixture = diagonal_mixture(mean_MD, sigma_MD)
+        prior = diagonal_mixture(np.zeros((1, dimensions)), np.ones((1, dimensions)))
         places_PD, held_P = lifted(view, xy_P2)
     prior_P, aggregate_P = np.full(len(xy_P2), np.nan), np.full(len(xy_P2), np.nan)
-    prior_P[held_P] = prior.log_density(places_PD[held_P])
+    prior_P[held_P] = log_density(prior, places_PD[held_P])
     yield None
-    aggregate_P[held_P] = yield from mixture.log_density_in_steps(places_PD[held_P])
+    aggregate_P[held_P] = yield from log_density_in_steps(mixture, places_PD[held_P])
     known.clear()
     known[key] = _Densities(prior_P.reshape(rows, columns), aggregate_P.reshape(rows, columns), is_marginal)
     return known[key]

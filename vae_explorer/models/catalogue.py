@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from vae_explorer.models.autoencoder_config import AUTOENCODER, DENOISING_AUTOENCODER, LINEAR_AUTOENCODER
+from vae_explorer.models.beta_tcvae_config import BETA_TCVAE
+from vae_explorer.models.beta_vae_config import BETA_VAE
+from vae_explorer.models.iwae_config import IWAE
 from vae_explorer.models.lda_config import LDA
 from vae_explorer.models.mixture_config import BERNOULLI_MIXTURE, GAUSSIAN_MIXTURE
 from vae_explorer.models.pca_config import PCA, PPCA
@@ -15,6 +18,9 @@ MODELS: Registry[ModelRecord] = Registry("model")
 
 for _record in (
     VAE,  # the first is what a file without a name means
+    BETA_VAE,
+    BETA_TCVAE,
+    IWAE,
     PCA,
     PPCA,
     LDA,

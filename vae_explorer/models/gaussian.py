@@ -29,6 +29,11 @@ def kl_from_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + torch.expm1(log_variance) - log_variance)
 
 
+def log_normal(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    """log N(z; m, s^2) of every coordinate, in nats; the shapes are broadcast."""
+    return -0.5 * ((z - mean).square() * torch.exp(-log_variance) + log_variance + LOG_TWO_PI)
+
+
 def standard_normal_log_prob(z_BD: Tensor) -> Tensor:
     """log N(z; 0, I), shape (B,), in nats."""
     return -0.5 * (z_BD.square() + LOG_TWO_PI).sum(-1)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from torch import nn
@@ -59,14 +59,17 @@ class Objective:
 
     `loss` and `terms` are 0-d tensors averaged over the batch; `terms` has the names of the record's terms and never
     contains beta. `kl_D` is the KL per latent dimension and `codes_BD` the posterior means, both detached, where the
-    model has them; `code_counts_K` how often each code of a codebook was used, for the term `perplexity`, which over
-    many batches is that of all their counts and not the mean of theirs.
+    model has them. `log_variance_BD`, detached too, makes the codes whole posteriors where those are diagonal
+    Gaussians and p(z) = N(0, I), so that a held-out check can decompose the KL (`record.DECOMPOSITION_TERMS`).
+    `code_counts_K` is how often each code of a codebook was used, for the term `perplexity`, which over many batches is
+    that of all their counts and not the mean of theirs.
     """
 
     loss: Tensor
     terms: Mapping[str, Tensor]
     kl_D: Tensor | None = None
-    codes_BD: Tensor | None = field(default=None)
+    codes_BD: Tensor | None = None
+    log_variance_BD: Tensor | None = None
     code_counts_K: Tensor | None = None
 
 
@@ -113,6 +116,8 @@ class LatentModel(nn.Module, ABC):
     """
 
     latent_space: LatentSpace
+    has_effective_beta: bool = True
+    """Whether the loss is a reconstruction plus a weight times the KL, so that the weight can be measured."""
 
     def condition_of(self, x_BCHW: Tensor, label_B: Tensor | None) -> Tensor | None:
         """What the model is told of these items; None for a model without condition."""

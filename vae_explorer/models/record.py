@@ -17,13 +17,17 @@ Condition = Literal["", "class", "part"]
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One number of a model's objective that is drawn as a curve; averaged over images."""
+    """One number of a model's objective that is drawn as a curve; averaged over images.
+
+    `is_heldout_only` terms are no part of a training step: they are measured at each held-out check.
+    """
 
     name: str
     title: str
     unit: str
-    better: Literal["lower", "higher"]
+    better: Literal["lower", "higher", "neither"]
     formula: str
+    is_heldout_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,3 +73,24 @@ BOUND_TERMS = (
     Term("reconstruction", "Reconstruction", "nats per image", "lower", "−E_q[log p(x|z)]"),
     Term("kl", "KL", "nats per image", "lower", "KL(q(z|x) ‖ p(z))"),
 )
+
+DECOMPOSITION_TERMS = (
+    Term(
+        "mutual_information", "Mutual information", "nats per image", "neither",
+        "I(x;z) = E[log q(z|x) − log q(z)], q(z) the mean of the N held-out posteriors; never above ln N",
+        is_heldout_only=True,
+    ),
+    Term(
+        "total_correlation", "Total correlation", "nats per image", "neither",
+        "KL(q(z) ‖ ∏ q(z_j)) = E[log q(z) − Σ log q(z_j)]", is_heldout_only=True,
+    ),
+    Term(
+        "dimension_wise_kl", "Dimension-wise KL", "nats per image", "neither",
+        "Σ KL(q(z_j) ‖ p(z_j)); with the two above it makes up the KL", is_heldout_only=True,
+    ),
+)  # fmt: skip
+"""KL = mutual information + total correlation + dimension-wise KL (Chen et al., arXiv:1802.04942), of q(z|x) diagonal
+Gaussian and p(z) = N(0, I); `aggregate_posterior.decompose_kl` measures them."""
+
+GAUSSIAN_TERMS = BOUND_TERMS + DECOMPOSITION_TERMS
+"""What a model with a diagonal Gaussian posterior and the prior N(0, I) reports."""

@@ -9,7 +9,7 @@ own, so that the other models with a Gaussian posterior are this network under a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
@@ -23,7 +23,7 @@ from vae_explorer.models.observation import observation_model
 
 if TYPE_CHECKING:
     from vae_explorer.models.data_space import DataSpace
-    from vae_explorer.models.vae_config import VAEConfig
+    from vae_explorer.models.vae_config import GaussianVAEConfig, VAEConfig
 
 GaussianObjective: TypeAlias = "Callable[[VariationalAutoencoder, Batch, Tensor, torch.Generator | None], Objective]"
 
@@ -31,24 +31,45 @@ GaussianObjective: TypeAlias = "Callable[[VariationalAutoencoder, Batch, Tensor,
 def elbo_objective(
     model: VariationalAutoencoder, batch: Batch, beta: Tensor, generator: torch.Generator | None
 ) -> Objective:
-    """reconstruction + beta * KL with one posterior sample an image."""
-    posterior = model.encode(batch.x_BCHW)
-    decoded = model.decode(posterior.sample(generator))
-    if model.training:
-        model.observation.observe(batch.x_BCHW, decoded)
-    reconstruction = -decoded.log_prob(batch.x_BCHW).mean()
+    """reconstruction + beta * KL with one posterior sample an image; free bits where the settings have them."""
+    posterior, reconstruction = sampled_reconstruction(model, batch, generator)
     kl_D = posterior.kl_per_dimension().mean(0)
-    kl = kl_D.sum()
+    loss = reconstruction + beta * counted_kl(kl_D, getattr(model.config, "free_bits", 0.0))
+    return gaussian_objective_of(loss, reconstruction, kl_D, posterior)
+
+
+def sampled_reconstruction(
+    model: VariationalAutoencoder, batch: Batch, generator: torch.Generator | None
+) -> tuple[DiagonalGaussian, Tensor]:
+    """q(z|x) and -log p(x|z) at one draw of it, averaged over images, 0-d."""
+    posterior = model.encode(batch.x_BCHW)
+    return posterior, model.reconstruction_at(posterior.sample(generator), batch)
+
+
+def counted_kl(kl_D: Tensor, free_bits: float) -> Tensor:
+    """The KL as the loss counts it: sum_j max(free bits, KL_j), 0-d (Kingma et al., arXiv:1606.04934, appendix C.8)."""
+    return kl_D.clamp(min=free_bits).sum() if free_bits > 0 else kl_D.sum()
+
+
+def gaussian_objective_of(
+    loss: Tensor,
+    reconstruction: Tensor,
+    kl_D: Tensor,
+    posterior: DiagonalGaussian,
+    more_terms: Mapping[str, Tensor] | None = None,
+) -> Objective:
+    """What a step reports of a loss over diagonal Gaussian posteriors: the bound at beta 1 and the posteriors."""
     return Objective(
-        loss=reconstruction + beta * kl,
-        terms=bound_terms(reconstruction, kl),
+        loss=loss,
+        terms={**(more_terms or {}), **bound_terms(reconstruction, kl_D.sum())},
         kl_D=kl_D.detach(),
         codes_BD=posterior.mean.detach(),
+        log_variance_BD=posterior.log_variance.detach(),
     )
 
 
 def bound_terms(reconstruction: Tensor, kl: Tensor) -> dict[str, Tensor]:
-    """The terms of `catalogue.BOUND_TERMS`, detached: the ELBO at beta 1 and its two parts."""
+    """The terms of `record.BOUND_TERMS`, detached: the ELBO at beta 1 and its two parts."""
     with torch.no_grad():
         return {"elbo": -(reconstruction + kl), "reconstruction": reconstruction.detach(), "kl": kl.detach()}
 
@@ -57,7 +78,7 @@ class VariationalAutoencoder(LatentModel):
     """Encoder to a diagonal Gaussian, decoder to the protocol's likelihood, prior N(0, I)."""
 
     def __init__(
-        self, config: VAEConfig, data_space: DataSpace, objective_of: GaussianObjective = elbo_objective
+        self, config: GaussianVAEConfig, data_space: DataSpace, objective_of: GaussianObjective = elbo_objective
     ) -> None:
         super().__init__()
         self.config = config
@@ -106,6 +127,13 @@ class VariationalAutoencoder(LatentModel):
         """(num, D) draws from N(0, I), on the parameters' device."""
         weight = next(self.parameters())
         return torch.randn(num, *self.latent_space.shape, generator=generator, device=weight.device)
+
+    def reconstruction_at(self, z_BD: Tensor, batch: Batch) -> Tensor:
+        """-log p(x|z) averaged over images, 0-d; in training the observation model takes up what it shows."""
+        decoded = self.decode(z_BD)
+        if self.training:
+            self.observation.observe(batch.x_BCHW, decoded)
+        return -decoded.log_prob(batch.x_BCHW).mean()
 
     def objective(self, batch: Batch, beta: Tensor, generator: torch.Generator | None) -> Objective:
         """What one step minimises: `objective_of`."""

@@ -25,7 +25,7 @@ class Started:
     precision: str
     num_threads: int
     num_parameters: int
-    effective_beta: float  # measured on the loss itself (heldout.effective_beta), after warm-up; 1 is the bound
+    effective_beta: float | None  # measured on the loss itself (heldout.effective_beta), after warm-up; 1 is the bound
     num_train: int
     num_heldout: int
     steps_per_epoch: int

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
+from vae_explorer.models.aggregate_posterior import decompose_kl
 from vae_explorer.models.codebook import perplexity
 from vae_explorer.training.hardware import generator_for
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vae_explorer.datasets.image_dataset import ImageDataset
+    from vae_explorer.models.interface import LatentModel
     from vae_explorer.training.step import TrainingStep
 
 CHUNK = 1000
@@ -34,22 +38,22 @@ class HeldoutTerms:
     active_units: int | None
 
 
-def measure_heldout(step: TrainingStep, index_N: Tensor, seed: int) -> HeldoutTerms:
+def measure_heldout(step: TrainingStep, index_N: Tensor, seed: int, *, decomposes: bool) -> HeldoutTerms:
     """The model's terms on the items of these ids, always under the same noise, so that the curve shows the model
-    alone.
+    alone; with averaged weights where there are any.
 
-    Also refreshes these items' codes. Sums are kept in float64.
+    `decomposes` adds the terms of `record.DECOMPOSITION_TERMS`. Also refreshes these items' codes. Sums are kept in
+    float64.
     """
     device = step.device
     noise, data_noise = generator_for(device, seed), generator_for(device, seed + 1)
     sums: dict[str, Tensor] = {}
     kl_sum: Tensor | None = None
     counts_K: Tensor | None = None
-    codes = []
-    step.model.eval()
-    with torch.inference_mode(), step.autocast():
+    codes, log_variances = [], []
+    with evaluating(step.looked_at) as model, step.autocast():
         for index_B in index_N.split(CHUNK):
-            found = step.model.objective(step.batch_of(index_B, data_noise), step.beta, noise)
+            found = model.objective(step.batch_of(index_B, data_noise), step.beta, noise)
             for name in step.term_names:
                 total = found.terms[name].double() * len(index_B)
                 sums[name] = sums[name] + total if name in sums else total
@@ -60,7 +64,8 @@ def measure_heldout(step: TrainingStep, index_N: Tensor, seed: int) -> HeldoutTe
                 counts_K = found.code_counts_K.double() + (0 if counts_K is None else counts_K)
             if found.codes_BD is not None:
                 codes.append(found.codes_BD.float())
-    step.model.train()
+            if found.log_variance_BD is not None:
+                log_variances.append(found.log_variance_BD.float())
     active = None
     if codes:
         codes_ND = torch.cat(codes)
@@ -72,7 +77,22 @@ def measure_heldout(step: TrainingStep, index_N: Tensor, seed: int) -> HeldoutTe
     terms = {name: float(total) / num for name, total in sums.items()}
     if counts_K is not None:
         terms["perplexity"] = float(perplexity(counts_K))
+    if decomposes:
+        sigma_ND = torch.exp(0.5 * torch.cat(log_variances))
+        terms |= decompose_kl(torch.cat(codes), sigma_ND, seed=seed).means()
     return HeldoutTerms(terms, kl_D, active)
+
+
+@contextlib.contextmanager
+def evaluating(model: LatentModel) -> Iterator[LatentModel]:
+    """The model in evaluation mode and without gradients; afterwards as it was before."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield model
+    finally:
+        model.train(was_training)
 
 
 def mean_training_image(dataset: ImageDataset, most: int = 10_000) -> Tensor:
@@ -91,25 +111,25 @@ PROBE_BETA = 1000.0
 """Large, because the KL of an untrained net is a thousandth of a nat beside hundreds of nats of reconstruction."""
 
 
-def effective_beta(step: TrainingStep, beta: float) -> float:
+def effective_beta(step: TrainingStep, beta: float, free_bits: float = 0.0) -> float | None:
     """The weight of the KL against the reconstruction in the loss as the model's code really adds it up.
 
     Measured on one batch: with both summed over pixels and latents it is the beta asked for; means instead of sums
-    multiply it by pixels or divide it by latents, which is how a posterior collapses unseen. The beta asked for where
-    the model's terms are not a reconstruction and a KL.
+    multiply it by pixels or divide it by latents, which is how a posterior collapses unseen. With free bits it is the
+    weight of what counts beyond them. None where the loss is no reconstruction plus a weighted KL.
     """
-    if not {"reconstruction", "kl"} <= set(step.term_names):
-        return beta
+    if not step.model.has_effective_beta or not {"reconstruction", "kl"} <= set(step.term_names):
+        return None
     device, index_B = step.device, step.dataset.train_index_N[:CHUNK]
     batch = step.batch_of(index_B, generator_for(device, 0))
-    step.model.eval()  # in training mode an objective may take up statistics of its batch
-    with torch.inference_mode():
+    with evaluating(step.model) as model:  # in training mode an objective may take up statistics of its batch
         without, with_probe = (
-            step.model.objective(batch, torch.tensor(weight, device=device), generator_for(device, 0))
+            model.objective(batch, torch.tensor(weight, device=device), generator_for(device, 0))
             for weight in (0.0, PROBE_BETA)
         )
-    step.model.train()
     kl, reconstruction = float(without.terms["kl"]), float(without.terms["reconstruction"])
+    if free_bits > 0 and without.kl_D is not None:
+        kl = float(without.kl_D.clamp(min=free_bits).sum())
     if kl <= 0 or reconstruction == 0:
         return beta
     of_kl = float(with_probe.loss - without.loss) / (PROBE_BETA * kl)
@@ -124,13 +144,11 @@ def encode_items(step: TrainingStep, seed: int) -> None:
     if step.codes_ND is None:
         return
     data_noise = generator_for(step.device, seed)
-    step.model.eval()
-    with torch.inference_mode(), step.autocast():
+    with evaluating(step.looked_at) as model, step.autocast():
         stride = -(-len(step.codes_ND) // MOST_ENCODED)
         for index_B in torch.arange(0, len(step.codes_ND), stride, device=step.device).split(CHUNK):
             batch = step.batch_of(index_B, data_noise)
-            condition = step.model.condition_of(batch.x_BCHW, batch.label_B)
-            mean = step.model.encode(batch.x_BCHW, condition).mean
+            condition = model.condition_of(batch.x_BCHW, batch.label_B)
+            mean = model.encode(batch.x_BCHW, condition).mean
             assert isinstance(mean, torch.Tensor)
             step.codes_ND[index_B] = mean.float()
-    step.model.train()

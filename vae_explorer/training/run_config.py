@@ -73,6 +73,11 @@ class TrainingConfig:
         0.0, label="Gradient clipping", minimum=0.0, maximum=1e6, advanced=True,
         help="Largest norm of the whole gradient; longer ones are shortened to it. 0 switches it off.",
     )  # fmt: skip
+    ema_decay: float = setting(
+        0.0, label="Weight average", minimum=0.0, maximum=0.99999, advanced=True, formula="w̄ ← d w̄ + (1 − d) w",
+        help="Decay d of a moving average of the weights, such as 0.999; 0 switches it off. The map, the held-out "
+             "checks, checkpoints and evaluations then use the averaged weights, and training goes on with its own.",
+    )  # fmt: skip
     seed: int = setting(
         0, label="Seed", minimum=0, maximum=2**31 - 1,
         help="Decides the first weights, the order of the images and all noise of training.",
@@ -179,8 +184,9 @@ def value_of(config: RunConfig, path: str) -> Value:
 
 
 def with_value(config: RunConfig, path: str, value: object) -> RunConfig:
-    """The configuration with one value changed; raises SettingError. Another model keeps the settings that it
-    shares; another data set keeps the protocol where it can be seen under it, and else goes to its own first.
+    """The configuration with one value changed; raises SettingError. Another model keeps the settings that it shares
+    and that a person chose; another data set keeps the protocol where it can be seen under it, and else goes to its
+    own first.
     """
     checked = checked_value(setting_at(config, path), value, path)
     section, name = path.split(".")
@@ -193,10 +199,13 @@ def with_value(config: RunConfig, path: str, value: object) -> RunConfig:
         _require_protocol(config.data.dataset, str(checked))
     if path == f"model.{_MODEL_NAME}":
         config_type = MODELS[str(checked)].config_type
-        shared = {item.name for item in settings_of(config_type)} & {
-            item.name for item in settings_of(type(config.model))
+        shared = {item.name for item in settings_of(config_type)}
+        # What was left at its default takes the new model's default: beta is 1 for one and 4 for another.
+        kept = {
+            item.name: value
+            for item in settings_of(type(config.model))
+            if item.name in shared and (value := getattr(config.model, item.name)) != item.default
         }
-        kept = {name: getattr(config.model, name) for name in shared}
         return dataclasses.replace(config, model_name=str(checked), model=config_type(**kept))
     part = dataclasses.replace(getattr(config, section), **{name: checked})
     return dataclasses.replace(config, **{section: part})

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.models.interface import LatentModel, Objective
+    from vae_explorer.training.weight_average import WeightAverage
 
 OWN_COLUMNS = ("beta", "learning_rate", "gradient_norm", "skipped")
 """What a row holds after the model's terms; `skipped` is 1 where the step was not finite and changed nothing."""
@@ -46,6 +47,7 @@ class TrainingStep:
         noise: torch.Generator,
         data_noise: torch.Generator,
         codes_ND: Tensor | None,
+        average: WeightAverage | None = None,
     ) -> None:
         self.device = next(model.parameters()).device
         self.model = model
@@ -57,11 +59,21 @@ class TrainingStep:
         self.noise = noise
         self.data_noise = data_noise
         self.codes_ND = codes_ND
+        self.average = average
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.learning_rate = torch.zeros((), device=self.device)
         self.beta = torch.ones((), device=self.device)
         self.optimiser = make_optimiser(self.parameters, self.learning_rate, adam_beta2) if self.parameters else None
         self.kl_D: Tensor | None = None
+
+    @property
+    def looked_at(self) -> LatentModel:
+        """The network that is measured, shown and kept: the averaged one where there is an average."""
+        return self.model if self.average is None else self.average.model
+
+    def _statistics(self) -> dict[str, Tensor]:
+        """What the model takes up beside its gradients (running means and the like)."""
+        return {name: buffer for name, buffer in self.model.named_buffers() if buffer.is_floating_point()}
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -71,6 +83,7 @@ class TrainingStep:
     def __call__(self, index_B: Tensor) -> Tensor:
         """Train on the items of these ids; returns the row, float32 (columns,), on the device."""
         batch = self.batch_of(index_B, self.data_noise)
+        statistics = {name: buffer.clone() for name, buffer in self._statistics().items()}
         with self.autocast():
             objective = self.model.objective(batch, self.beta, self.noise)
         for parameter in self.parameters:
@@ -86,6 +99,10 @@ class TrainingStep:
             assert self.optimiser is not None
             self.optimiser.found_inf = skipped  # type: ignore[attr-defined]
             self.optimiser.step()
+            for name, buffer in self._statistics().items():
+                buffer.copy_(torch.where(skipped > 0, statistics[name], buffer))
+            if self.average is not None:
+                self.average.take_in(self.model)
             return self.row_of(index_B, objective, norm, skipped)
 
     def batch_of(self, index_B: Tensor, data_noise: torch.Generator) -> Batch:

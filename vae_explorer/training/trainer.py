@@ -31,7 +31,7 @@ from vae_explorer.training.hardware import (
 )
 from vae_explorer.training.heldout import effective_beta, encode_items, mean_training_image, measure_heldout
 from vae_explorer.training.loop import TrainingLoop
-from vae_explorer.training.schedules import learning_rate_factor, warmup_factor
+from vae_explorer.training.schedules import beta_factor, learning_rate_factor
 from vae_explorer.training.step import (
     CapturedStep,
     FittedStep,
@@ -39,12 +39,16 @@ from vae_explorer.training.step import (
     flat_optimiser_state,
     load_flat_optimiser_state,
 )
+from vae_explorer.training.weight_average import WeightAverage
 
 if TYPE_CHECKING:
     from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.models.interface import LatentModel
     from vae_explorer.training.control import Control
     from vae_explorer.training.run_config import RunConfig
+
+_OWN = "own_weights."
+"""Before the names of the weights that are trained, where the model of a state holds their average."""
 
 LIVE_PATHS = ("training.learning_rate", "model.beta")
 
@@ -80,7 +84,9 @@ class Trainer:
         if self.record.has_codes:
             # An item that was never encoded has no place on the map, rather than one at the origin.
             codes = torch.full((dataset.images.num_images, dimensions), torch.nan, device=self.device)
-        self.step = self._make_step(self.model, codes)
+        decay = config.training.ema_decay
+        average = WeightAverage(self.model, decay) if decay > 0 and not self.record.is_fitted else None
+        self.step = self._make_step(self.model, codes, average)
         self.order = EpochOrder(
             dataset.train_index_N, config.training.batch_size, generator_for(self.device, _stream(seed, 1))
         )
@@ -91,20 +97,23 @@ class Trainer:
         self.seconds = 0.0
         self.last_validation: dict[str, float] = {}
 
-    def _make_step(self, model: LatentModel, codes: torch.Tensor | None) -> TrainingStep:
+    def _make_step(
+        self, model: LatentModel, codes: torch.Tensor | None, average: WeightAverage | None = None
+    ) -> TrainingStep:
         seed = self.config.training.seed
         kind = FittedStep if self.record.is_fitted else TrainingStep
         return kind(
             model,
             self.dataset,
             protocol=self.config.data.protocol,
-            term_names=tuple(term.name for term in self.record.terms),
+            term_names=tuple(term.name for term in self.record.terms if not term.is_heldout_only),
             precision=self.precision,
             gradient_clip_norm=self.config.training.gradient_clip_norm,
             adam_beta2=self.config.training.adam_beta2,
             noise=generator_for(self.device, _stream(seed, 2)),
             data_noise=generator_for(self.device, _stream(seed, 3)),
             codes_ND=codes,
+            average=average,
         )
 
     @property
@@ -158,7 +167,7 @@ class Trainer:
             precision=str(self.precision).removeprefix("torch."),
             num_threads=self._num_threads,
             num_parameters=sum(p.numel() for p in self.model.parameters()),
-            effective_beta=effective_beta(self.step, self.beta),
+            effective_beta=effective_beta(self.step, self.beta, getattr(self.config.model, "free_bits", 0.0)),
             num_train=len(self.dataset.train_index_N),
             num_heldout=len(self.dataset.heldout_index_N),
             steps_per_epoch=self.order.steps_per_epoch,
@@ -171,11 +180,15 @@ class Trainer:
         factor = learning_rate_factor(self.config.training.learning_rate_schedule, self.images_seen, self.total_images)
         self.step.learning_rate.fill_(self.learning_rate * factor)
         self.step.beta.fill_(self.current_beta)
+        if self.step.average is not None:
+            self.step.average.prepare(self.num_steps)
 
     @property
     def current_beta(self) -> float:
-        """Beta of the coming step: the value asked for times its warm-up."""
-        return self.beta * warmup_factor(self.images_seen, getattr(self.config.model, "beta_warmup_images", 0))
+        """Beta of the coming step: the value asked for times its warm-up or its place in a cycle."""
+        model = self.config.model
+        warmup, cycles = getattr(model, "beta_warmup_images", 0), getattr(model, "beta_cycles", 0)
+        return self.beta * beta_factor(self.images_seen, self.total_images, warmup, cycles)
 
     def change(self, path: str, value: float) -> SettingChanged:
         """Set a live setting; returns the event that says so."""
@@ -194,7 +207,7 @@ class Trainer:
         if isinstance(self.step, FittedStep) and self.step.has_new_weights():
             encode_items(self.step, _stream(self.config.training.seed, 4))
         return take_snapshot(
-            self.model,
+            self.step.looked_at,
             self.step.codes_ND,
             run_name=self.run_name,
             model_name=self.config.model_name,
@@ -207,7 +220,12 @@ class Trainer:
 
     def validate(self) -> Validated:
         """Measure on the held-out images."""
-        found = measure_heldout(self.step, self.dataset.heldout_index_N, _stream(self.config.training.seed, 5))
+        found = measure_heldout(
+            self.step,
+            self.dataset.heldout_index_N,
+            _stream(self.config.training.seed, 5),
+            decomposes=any(term.is_heldout_only for term in self.record.terms),
+        )
         self.last_validation = found.terms
         return Validated(
             step=self.num_steps,
@@ -223,10 +241,12 @@ class Trainer:
     def state(self) -> TrainingState | None:
         """Everything needed to continue, copied to the CPU; None where a weight is not finite."""
         with torch.no_grad():
-            model = {name: value.detach().to("cpu", copy=True) for name, value in self.model.state_dict().items()}
-            if not all(bool(torch.isfinite(value).all()) for value in model.values()):
+            model = _on_cpu(self.step.looked_at)
+            # Training goes on from the weights themselves, not from their average.
+            own = {} if self.step.average is None else {_OWN + name: v for name, v in _on_cpu(self.model).items()}
+            if not all(bool(torch.isfinite(value).all()) for value in (*model.values(), *own.values())):
                 return None
-            tensors = {
+            tensors = own | {
                 "permutation": self.order.permutation_N.to("cpu", copy=True),
                 "order_generator": self.order.generator.get_state(),
                 "noise_generator": self.step.noise.get_state(),
@@ -249,7 +269,10 @@ class Trainer:
 
     def restore(self, state: TrainingState) -> None:
         """Go back to a state taken from a trainer of the same configuration and data."""
-        self.model.load_state_dict(dict(state.model))
+        self.step.looked_at.load_state_dict(dict(state.model))
+        if self.step.average is not None:
+            own = {name.removeprefix(_OWN): v for name, v in state.tensors.items() if name.startswith(_OWN)}
+            self.model.load_state_dict(own)
         load_flat_optimiser_state(self.step.optimiser, state.optimiser)
         self.order.permutation_N = state.tensors["permutation"].to(self.device)
         self.order.generator.set_state(state.tensors["order_generator"])
@@ -260,6 +283,10 @@ class Trainer:
         self.order.position = int(progress["position"])
         self.seconds = float(progress["seconds"])
         self.learning_rate, self.beta = float(progress["learning_rate"]), float(progress["beta"])
+
+
+def _on_cpu(model: LatentModel) -> dict[str, torch.Tensor]:
+    return {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
 
 
 def _stream(seed: int, number: int) -> int:

@@ -245,9 +245,11 @@ class RunConfigPanel(QWidget):
             return
         beta = start.effective_beta
         for mark in self.session.marks:
-            if mark.path == "model.beta":
+            if mark.path == "model.beta" and beta is not None:
                 beta = beta * mark.new / mark.old if mark.old else mark.new
-        self._readout.setText(f"Effective beta {beta:.4g}, {start.steps_per_epoch:,} steps per epoch")
+        # A loss that is no weighted KL has no such weight.
+        shown = "" if beta is None else f"Effective beta {beta:.4g}, "
+        self._readout.setText(f"{shown}{start.steps_per_epoch:,} steps per epoch")
         self._readout.setToolTip(
             "The weight that the KL term has against the reconstruction, both summed over their dimensions "
             f"and averaged over images.\n{start.num_train:,} training images, {start.num_heldout:,} held out, "

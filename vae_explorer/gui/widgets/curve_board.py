@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _STRIP_HEIGHT: Final = 74
 _LEAST_HEIGHT_FOR_STRIP: Final = 190
 _LEAST_PLOT_HEIGHT: Final = 72
+_GOOD_PLOT_HEIGHT: Final = 130  # lower plots make no room for the terms of the held-out checks alone
 _LEAST_PLOT_WIDTH: Final = 150
 _GOOD_PLOT_WIDTH: Final = 190  # narrower plots stand side by side only where they cannot above each other
 _LEAST_HEIGHT_FOR_LABEL: Final = 170  # below it the axis' choice above the plots has to do
@@ -108,7 +109,7 @@ class CurveBoard(pg.GraphicsLayoutWidget):
                 term.name,
                 term.title,
                 term.unit,
-                f"{term.formula}\nThe {term.better} the better. Line: training. Dots: held out.",
+                _about(term),
                 has_heldout=True,
             )
             for term in terms
@@ -148,7 +149,9 @@ class CurveBoard(pg.GraphicsLayoutWidget):
         """Terms stand side by side in a wide panel and above each other in a tall one."""
         size = self.size()
         self._empty.setGeometry(0, 0, size.width(), size.height())
-        count = max(len(self.term_plots), 1)
+        # Terms of the held-out checks alone come after those of every step, and only where there is room for all.
+        total = max(len(self.term_plots), 1)
+        count = max(sum(not term.is_heldout_only for term in self._terms), 1)
         width, height = size.width(), size.height()
         stacked_height = _LEAST_PLOT_HEIGHT * count
         fits_beside = width >= _LEAST_PLOT_WIDTH * count
@@ -162,8 +165,12 @@ class CurveBoard(pg.GraphicsLayoutWidget):
         is_wide = width > 1.35 * height and width >= _GOOD_PLOT_WIDTH * count
         side_by_side = is_wide or (fits_beside and room < stacked_height)
         # Where not all fit above each other, the first ones are better than slivers of all.
+        columns = count if side_by_side else 1
         num_rows = 1 if side_by_side else max(1, min(count, room // _LEAST_PLOT_HEIGHT))
-        num_shown = count if side_by_side else num_rows
+        rows_of_all = -(-total // columns)
+        if room >= rows_of_all * _GOOD_PLOT_HEIGHT:
+            num_rows = rows_of_all
+        num_shown = min(total, columns * num_rows)
         plot_height = room / num_rows - TITLE_HEIGHT
         with_unit = plot_height > _LEAST_HEIGHT_FOR_UNIT
         with_label = plot_height > _LEAST_HEIGHT_FOR_LABEL
@@ -189,8 +196,8 @@ class CurveBoard(pg.GraphicsLayoutWidget):
             plot.setVisible(index < num_shown)
             if index >= num_shown:
                 continue
-            self._term_layout.addItem(plot, 0 if side_by_side else index, index if side_by_side else 0)
-            has_ticks = side_by_side or index == num_shown - 1
+            self._term_layout.addItem(plot, index // columns, index % columns)
+            has_ticks = index + columns >= num_shown
             plot.show_axis_texts(unit=with_unit, ticks=has_ticks, label=self._axis_label if with_label else "")
         for index, plot in enumerate(self.strip_plots):
             plot.setVisible(with_strip)
@@ -255,3 +262,10 @@ class CurveBoard(pg.GraphicsLayoutWidget):
     def area(self) -> QRectF:
         """The part of the scene that is seen, for files."""
         return QRectF(self.rect())
+
+
+def _about(term: Term) -> str:
+    """The tool tip of a term's plot."""
+    direction = "" if term.better == "neither" else f"The {term.better} the better. "
+    curves = "Dots: held out." if term.is_heldout_only else "Line: training. Dots: held out."
+    return f"{term.formula}\n{direction}{curves}"

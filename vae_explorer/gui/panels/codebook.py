@@ -56,8 +56,9 @@ class CodebookPanel(QWidget):
         self._is_first_item = True
         self._surveyed_at = 0.0
         self._gesture = ""
-        self.words = wrapped_label()
+        self.words = QLabel()
         self.words.setObjectName("codebook.words")
+        self.words.setMinimumWidth(1)
         self.note = wrapped_label("muted")
         self.note.setObjectName("codebook.note")
         self.scatter = CodebookScatter()
@@ -65,6 +66,8 @@ class CodebookPanel(QWidget):
         self.painting, self.before, self.difference = ImageView(), ImageView(), ImageView()
         self.painting_words = QLabel("What a code paints")
         self.grid_words = QLabel("Code grid")
+        self.before_words, self.change_words = QLabel("Before the edits"), QLabel("Change")
+        self.change_words.setToolTip("|after − before| of each pixel, and what the edited grid costs more or less")
         self.controls = CodeGridControls()
         self._lay_out()
         self._timer = QTimer(self)
@@ -75,12 +78,14 @@ class CodebookPanel(QWidget):
         self._show_kind()
 
     def _lay_out(self) -> None:
+        scatter_words = QLabel("Codes by their use")
+        scatter_words.setToolTip("In the plane of their two largest principal components, each axis to its own scale")
         pictures = QHBoxLayout()
         pictures.setSpacing(10)
         for widget, title, stretch in (
-            (self.scatter, QLabel("Codes in their principal plane"), 3), (self.painting, self.painting_words, 2),
-            (self.grid, self.grid_words, 3), (self.before, QLabel("Before the edits"), 2),
-            (self.difference, QLabel("|after − before|"), 2),
+            (self.scatter, scatter_words, 3), (self.painting, self.painting_words, 2),
+            (self.grid, self.grid_words, 3), (self.before, self.before_words, 2),
+            (self.difference, self.change_words, 2),
         ):  # fmt: skip
             title.setProperty("variant", "muted")
             title.setMinimumWidth(1)
@@ -280,8 +285,9 @@ class CodebookPanel(QWidget):
         whose = "held-out images" if look.is_heldout else "images"
         self.words.setText(
             f"Perplexity {look.perplexity:.1f} of {num} codes ({100 * look.perplexity / num:.0f} %), {dead}, counted "
-            f"over {look.num_images:,} {whose}; the plane shows {100 * look.explained:.0f} % of the codes' variance."
+            f"over {look.num_images:,} {whose}"
         )
+        self.words.setToolTip(f"The plane shows {100 * look.explained:.0f} % of the variance of the codes.")
 
     def _show_painting(self, painting: CodePainting) -> None:
         self.painting.show_picture(painting.picture, lambda: {"kind": "a grid of one code", "code": str(painting.code)})
@@ -296,11 +302,12 @@ class CodebookPanel(QWidget):
         facts = {"step": str(look.step), "grid": self._grid_title(look.choice)}
         self.before.show_picture(look.before, lambda: {"kind": "decoded code grid", **facts})
         self.difference.show_picture(look.difference, lambda: {"kind": "change by the edits", **facts})
-        edited = f" → {look.cost:.1f}" if look.choice.edits else ""
-        self.grid_words.setText(f"{self._grid_title(look.choice)} · {look.own_cost:.1f}{edited} nats")
-        self.grid_words.setToolTip(
+        self.grid_words.setText(self._grid_title(look.choice))
+        self.before_words.setText(f"Before · {look.own_cost:.1f} nats")
+        self.before_words.setToolTip(
             f"−log p(k) of the grid under the prior as it is now; under the uniform prior {look.uniform_cost:.1f} nats"
         )
+        self.change_words.setText(f"Change · {look.cost - look.own_cost:+.1f} nats")
         if self.cell is not None and (self.cell[0] >= look.cells_RW.shape[0] or self.cell[1] >= look.cells_RW.shape[1]):
             self.cell = None
             self.grid.show_cell(None)

@@ -38,7 +38,7 @@ class CodeGridView(QWidget):
         self.setAccessibleName("Code grid over its picture")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(110, 110)
+        self.setMinimumSize(96, 96)
         self._look: GridLook | None = None
         self._image: QImage | None = None
         self._cell: tuple[int, int] | None = None

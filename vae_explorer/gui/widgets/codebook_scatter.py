@@ -16,11 +16,11 @@ from vae_explorer.latent.codebook_view import CodebookLook
 _ARROWS: Final = {
     Qt.Key.Key_Left: (-1.0, 0.0),
     Qt.Key.Key_Right: (1.0, 0.0),
-    Qt.Key.Key_Up: (0.0, 1.0),
-    Qt.Key.Key_Down: (0.0, -1.0),
+    Qt.Key.Key_Up: (0.0, -1.0),
+    Qt.Key.Key_Down: (0.0, 1.0),
 }
 _MARGIN, _LEAST_RADIUS, _DEAD_RADIUS = 14.0, 2.0, 2.5
-_INK_SHARE: Final = 0.25  # of the widget's area that all discs together would cover
+_INK_SHARE: Final = 0.15  # of the widget's area that all discs together would cover
 _REACH: Final = 14.0  # pixels around a disc in which a click is meant for it
 
 
@@ -39,7 +39,7 @@ class CodebookScatter(QWidget):
         self.setAccessibleName("Codes in their principal plane")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(110, 110)
+        self.setMinimumSize(96, 96)
         self._look: CodebookLook | None = None
         self._code = -1
         theme.notifier().changed.connect(self._repaint)
@@ -68,14 +68,14 @@ class CodebookScatter(QWidget):
         return nearest if gaps_K[nearest] <= _REACH else None
 
     def _screen(self) -> np.ndarray:
-        """Places of the codes in pixels, (K, 2): one scale along both axes, the middle in the middle."""
+        """Places of the codes in pixels, (K, 2): each axis fills the widget, as the second often is far shorter."""
         assert self._look is not None
         places_K2 = self._look.places_K2
         low_2, high_2 = places_K2.min(axis=0), places_K2.max(axis=0)
         room = (self.width() - 2 * _MARGIN, self.height() - 2 * _MARGIN)
         sides_2 = np.maximum(high_2 - low_2, 1e-12)
-        scale = max(min(room[0] / sides_2[0], room[1] / sides_2[1]), 0.0)
-        from_middle_K2 = (places_K2 - (low_2 + high_2) / 2) * scale * (1.0, -1.0)
+        scales_2 = np.array([max(room[0], 1.0), -max(room[1], 1.0)]) / sides_2
+        from_middle_K2 = (places_K2 - (low_2 + high_2) / 2) * scales_2
         places: np.ndarray = from_middle_K2 + np.array([self.width() / 2, self.height() / 2])
         return places
 
@@ -153,7 +153,7 @@ class CodebookScatter(QWidget):
     def _next(self, x: float, y: float) -> int:
         """The nearest code within 45 degrees of a direction; the one looked at where there is none."""
         assert self._look is not None
-        places_K2 = self._look.places_K2
+        places_K2 = self._screen()
         if not 0 <= self._code < len(places_K2):
             return int(self._look.share_K.argmax())
         from_here_K2 = places_K2 - places_K2[self._code]

@@ -50,6 +50,7 @@ PANELS = (
     ("path", "Path", "PathPanel"),
     ("own_picture", "Your picture", "OwnPicturePanel"),
     ("codebook", "Codebook", "CodebookPanel"),
+    ("run_doctor", "Run doctor", "RunDoctorPanel"),
 )
 CLOSE_SECONDS = 3.0
 _MOST_PARKED = 64

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -95,6 +96,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
 
     _add_train(command("train", "Train without a window and leave a run folder."))
     _add_evaluate(command("evaluate", "Measure trained runs on the test images."))
+    _add_sweep(command("sweep", "Train a run for each beta and draw their rate-distortion curve."))
     _add_sample(command("sample", "Save a grid of pictures from a trained run."))
     for name, summary in (
         ("models", "List the models."),
@@ -107,20 +109,41 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
 
 
 def _add_train(parser: _Parser) -> None:
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--preset", metavar="NAME", help="start from a preset (default: first-map)")
-    source.add_argument("--config", metavar="FILE", type=_path, help="start from a TOML file or another run's folder")
-    for flag, (_, placeholder, text) in TRAIN_FLAGS.items():
-        parser.add_argument(f"--{flag}", metavar=placeholder, help=text)
-    parser.add_argument(
-        "--set", metavar="SECTION.KEY=VALUE", action="append", default=[], dest="assignments",
-        help="change any setting; may be given several times",
-    )  # fmt: skip
+    _add_configuration(parser, TRAIN_FLAGS)
     parser.add_argument(
         "--run-dir", metavar="DIR", type=_path, help="the run's folder (default: a new one, by name and time)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line, one per event")
     parser.closing = _settings_text
+
+
+def _add_sweep(parser: _Parser) -> None:
+    _add_configuration(parser, [flag for flag in TRAIN_FLAGS if flag != "beta"])
+    parser.add_argument(
+        "--betas", metavar="B,B", type=_betas, default=(0.25, 0.5, 1.0, 2.0, 4.0, 8.0),
+        help="weights of the KL term, a run each (default: 0.25,0.5,1,2,4,8)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", metavar="FOLDER", type=_path, required=True,
+        help="where the runs, the table and the drawing go; runs that ended there are not trained again",
+    )  # fmt: skip
+    parser.add_argument("--split", metavar="NAME", default="test", help="test, heldout or train (default: test)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line, the last with all points")
+    parser.closing = _settings_text
+
+
+def _add_configuration(parser: _Parser, flags: Iterable[str]) -> None:
+    """What says a run's configuration."""
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--preset", metavar="NAME", help="start from a preset (default: first-map)")
+    source.add_argument("--config", metavar="FILE", type=_path, help="start from a TOML file or another run's folder")
+    for flag in flags:
+        _, placeholder, text = TRAIN_FLAGS[flag]
+        parser.add_argument(f"--{flag}", metavar=placeholder, help=text)
+    parser.add_argument(
+        "--set", metavar="SECTION.KEY=VALUE", action="append", default=[], dest="assignments",
+        help="change any setting; may be given several times",
+    )  # fmt: skip
 
 
 def _add_evaluate(parser: _Parser) -> None:
@@ -160,6 +183,16 @@ def _path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("the path is empty")
     return files.expanded(Path(text))
+
+
+def _betas(text: str) -> tuple[float, ...]:
+    try:
+        found = tuple(dict.fromkeys(float(part) for part in text.split(",") if part.strip()))
+    except ValueError:
+        found = ()
+    if not found or not all(0 < beta < math.inf for beta in found):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a list of numbers above 0, such as 0.5,1,2")
+    return found
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

@@ -7,12 +7,15 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from vae_explorer.cli_arguments import TRAIN_FLAGS
 from vae_explorer.cli_output import say
 from vae_explorer.errors import FileError, MachineError, UsageError, nearest_hint
 from vae_explorer.runs import files
+
+if TYPE_CHECKING:
+    from vae_explorer.training.run_config import RunConfig
 
 DONE = 0
 _DIRECTIONS = {"lower": "lower is better", "higher": "higher is better", "neither": "neither end is better"}
@@ -49,6 +52,19 @@ def no_command(word: str) -> NoReturn:
 
 def _train(arguments: argparse.Namespace) -> int:
     from vae_explorer.cli_train import train
+
+    return train(_config_of(arguments), arguments.run_dir, as_json=arguments.json)
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    from vae_explorer.cli_sweep import sweep
+
+    config = _config_of(arguments)
+    return sweep(config, arguments.betas, arguments.out, arguments.split, as_json=arguments.json)
+
+
+def _config_of(arguments: argparse.Namespace) -> RunConfig:
+    """The configuration that the words of `train` or `sweep` say."""
     from vae_explorer.runs.run_directory import read_any_config
     from vae_explorer.training.run_config import apply_assignment, default_config, load_preset
 
@@ -60,11 +76,11 @@ def _train(arguments: argparse.Namespace) -> int:
         config = default_config()
     # The model first: another one has other settings.
     flags = sorted(TRAIN_FLAGS, key=lambda flag: flag != "model")
-    given = {flag: getattr(arguments, flag.replace("-", "_")) for flag in flags}
+    given = {flag: getattr(arguments, flag.replace("-", "_"), None) for flag in flags}
     assignments = [f"{TRAIN_FLAGS[flag][0]}={text}" for flag, text in given.items() if text is not None]
     for assignment in (*assignments, *arguments.assignments):
         config = apply_assignment(config, assignment)
-    return train(config, arguments.run_dir, as_json=arguments.json)
+    return config
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
@@ -146,6 +162,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "train": _train,
     "evaluate": _evaluate,
+    "sweep": _sweep,
     "sample": _sample,
     "models": _list_models,
     "datasets": _list_datasets,

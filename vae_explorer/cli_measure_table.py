@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vae_explorer.cli_output import say
@@ -30,7 +30,7 @@ def print_run(run: MeasuredRun, step: int, config: RunConfig) -> None:
         )
         for item in run.measurements
     ]  # fmt: skip
-    lines = _aligned([header, *rows], right=(1, 2, 5))
+    lines = aligned([header, *rows], right=(1, 2, 5))
     say(lines[0])
     indent = " " * (max(len(row[0]) for row in (header, *rows)) + 2)
     for line, item in zip(lines[1:], run.measurements, strict=True):
@@ -54,7 +54,7 @@ def print_comparison(runs: Sequence[MeasuredRun], heads: Sequence[tuple[int, Run
         first = compared.groups[0][0]
         cells = [_cell(entries.get(run.name), is_best=ranked and run.name == first[0]) for run in runs]
         rows.append((measure.title, measure.unit, _BEST[measure.better], first[1].bound or "", f"{first[1].n}", *cells))
-    for line in _aligned([header, *rows], right=(4, *range(5, len(header)))):
+    for line in aligned([header, *rows], right=(4, *range(5, len(header)))):
         say(line)
     for refusal in refusals:
         say(refusal)
@@ -86,7 +86,7 @@ def _cell(item: Measurement | None, *, is_best: bool) -> str:
     return f"{'*' if is_best else ''}{value_text(item)}{f' ± {error}' if error else ''}"
 
 
-def _aligned(rows: Sequence[Sequence[str]], right: Sequence[int]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], right: Collection[int]) -> list[str]:
     """The rows as lines with columns of one width; those of these numbers stand to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [

@@ -16,7 +16,10 @@ from vae_explorer.evaluation.record import Measure, Measurement
 if TYPE_CHECKING:
     from vae_explorer.evaluation.images import ScoredImages
     from vae_explorer.models.interface import LatentModel
-    from vae_explorer.models.record import ModelRecord
+    from vae_explorer.models.record import Condition, ModelRecord
+
+
+_GIVEN: dict[Condition, str] = {"": "", "class": "given the class", "part": "given the part"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +116,14 @@ def _function_of(measure: Measure) -> Callable[[Evaluation], Outcome]:
 def _measurement(measure: Measure, evaluation: Evaluation, outcome: Outcome) -> Measurement:
     images = evaluation.images
     detail = dict(outcome.detail)
+    bound = outcome.bound
+    if bound is not None and evaluation.record.condition:
+        # A likelihood given something is another quantity than one of the whole picture.
+        bound = f"{bound}, {_GIVEN[evaluation.record.condition]}"
     if images.binarisation_seed is not None:
         detail["binarisation_seed"] = images.binarisation_seed
     return Measurement(
         name=measure.name, value=outcome.value, unit=measure.unit, better=measure.better, protocol=images.protocol,
-        bound=outcome.bound, samples=outcome.samples, n=images.num_images if outcome.n is None else outcome.n,
+        bound=bound, samples=outcome.samples, n=images.num_images if outcome.n is None else outcome.n,
         split=images.split, seed=evaluation.seed, standard_error=outcome.standard_error, detail=detail,
     )  # fmt: skip

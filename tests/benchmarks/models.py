@@ -90,6 +90,21 @@ def rate_distortion(beta: float) -> Row:
 ELBO = ("elbo", "reconstruction", "kl")
 BETAS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 IWAE_500 = Check(measure="iwae", arguments=("--samples", "500", "--limit", "1000"))
+
+
+def codebook(num_codes: int, epochs: int) -> Row:
+    """The preset of the VQ-VAE, by size of the codebook (MODELS.md 4.11)."""
+    return Row(
+        name=f"vqvae-{num_codes}",
+        train=("--preset", "vqvae-mnist", "--set", f"model.num_codes={num_codes}", "--epochs", str(epochs)),
+        checks=(
+            Check(measure="perplexity", low=0.4 * num_codes),
+            Check(measure="prior_saving", low=30.0),
+            *(Check(measure=name) for name in ELBO),
+        ),
+    )
+
+
 ROWS: list[Row] = [
     *(
         Row(name=f"grey-{epochs}", train=notes_network("grey", 20, epochs), checks=(Check(measure="elbo"),))
@@ -132,6 +147,7 @@ ROWS: list[Row] = [
         for samples in (1, 50)
     ),
     *(rate_distortion(beta) for beta in BETAS),
+    *(codebook(num_codes, epochs) for num_codes, epochs in ((64, 4), (512, 6))),
 ]
 
 

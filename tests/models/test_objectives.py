@@ -203,15 +203,16 @@ def test_the_total_correlation_objective_is_the_papers_by_hand() -> None:
 def test_minibatch_parts_of_the_whole_data_set_are_those_of_all_pairs_and_all_weights_at_1_are_the_vae() -> None:
     """With the batch as the data set the estimator differs from all pairs by its known constants alone."""
     x = stripes(60)
-    posterior = vae_of(VAEConfig(**SMALL)).encode(x)
+    with torch.no_grad():
+        posterior = vae_of(VAEConfig(**SMALL)).encode(x)
     noise = torch.randn(60, 2, generator=draws(0), dtype=torch.float64)
     z = posterior.mean + posterior.standard_deviation * noise
     parts = minibatch_kl_parts(posterior, z, 60)
-    exact = decompose_kl(posterior.mean.detach(), posterior.standard_deviation.detach(), num_queries=60, seed=0).means()
+    exact = decompose_kl(posterior.mean, posterior.standard_deviation, num_queries=60, seed=0).means()
     shift = math.log(60)  # 1/(N B) where all pairs have 1/N, once for z and once for each of two dimensions
-    assert float(parts.mutual_information) == pytest.approx(exact["mutual_information"] + shift)
-    assert float(parts.total_correlation) == pytest.approx(exact["total_correlation"] + shift)
-    assert float(parts.dimension_wise_kl) == pytest.approx(exact["dimension_wise_kl"] - 2 * shift)
+    assert float(parts.mutual_information) == pytest.approx(exact["mutual_information"] + shift, abs=1e-4)
+    assert float(parts.total_correlation) == pytest.approx(exact["total_correlation"] + shift, abs=1e-4)
+    assert float(parts.dimension_wise_kl) == pytest.approx(exact["dimension_wise_kl"] - 2 * shift, abs=1e-4)
     assert float(sum(parts)) == pytest.approx(float((posterior.log_prob(z) - _log_prior(z)).mean()))
 
 

@@ -3,7 +3,7 @@
     mean KL(q(z|x) || p(z)) = I(x;z) + KL(q(z) || p(z))                        Hoffman & Johnson: ELBO surgery, 2016
     KL(q(z) || p(z)) = KL(q(z) || prod_j q(z_j)) + sum_j KL(q(z_j) || p(z_j))  Chen et al., arXiv:1802.04942
 
-Legend: N images, B of them at a time, D latent dimensions. Densities are those of all N posteriors at one draw from
+Legend: N images, D latent dimensions. Densities are those of all N posteriors at one draw from
 each: the queries could be fewer, the mixture never, since a part of it is another density.
 """
 
@@ -13,18 +13,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 from vae_explorer.evaluation.evaluation import Advance, Evaluation, Outcome, no_report, rounded
-from vae_explorer.models.gaussian import LOG_TWO_PI, kl_from_standard_normal
+from vae_explorer.models.aggregate_posterior import decompose_kl
+from vae_explorer.models.gaussian import kl_from_standard_normal
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 NEAR_CEILING = 0.1
 """Within this of ln N the estimate of I(x;z) says no more than "at least"."""
-
-_QUERIES_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,43 +89,10 @@ def _decomposition(evaluation: Evaluation) -> Decomposition:
 
 def decomposition(mean_ND: Tensor, sigma_ND: Tensor, seed: int = 0, advance: Advance = no_report) -> Decomposition:
     """The parts of the KL of N Gaussian posteriors, float64 on the CPU, over all N x N pairs."""
-    num, dimensions = mean_ND.shape
-    generator = torch.Generator().manual_seed(seed)
-    noise_ND = torch.randn(num, dimensions, dtype=torch.float64, generator=generator)
-    z_ND = mean_ND + sigma_ND * noise_ND
-    own_N = -0.5 * (noise_ND.square() + LOG_TWO_PI).sum(1) - sigma_ND.log().sum(1)
-    joint_N, marginal_ND = _log_densities(z_ND, mean_ND, sigma_ND, advance)
+    parts = decompose_kl(mean_ND, sigma_ND, num_queries=len(mean_ND), seed=seed, advance=advance)
     return Decomposition(
         kl_N=kl_from_standard_normal(mean_ND, 2 * sigma_ND.log()).sum(1),
-        information_N=own_N - joint_N,
-        correlation_N=joint_N - marginal_ND.sum(1),
-        marginal_ND=marginal_ND + 0.5 * (z_ND.square() + LOG_TWO_PI),
+        information_N=parts.mutual_information_Q,
+        correlation_N=parts.total_correlation_Q,
+        marginal_ND=parts.marginal_kl_QD,
     )
-
-
-def _log_densities(z_ND: Tensor, mean_ND: Tensor, sigma_ND: Tensor, advance: Advance) -> tuple[Tensor, Tensor]:
-    """log q(z_n), (N,), and log q(z_nj), (N, D).
-
-    The joint density is a matrix product of squares and coordinates in float64. The marginals need an exponential for
-    each pair and dimension, so they are in float32; the draw's own part is always among the terms of its sum, so that
-    it neither vanishes nor loses digits that matter.
-    """
-    num, dimensions = mean_ND.shape
-    precision_ND = sigma_ND.pow(-2)
-    coefficient_FN = torch.cat([-0.5 * precision_ND, mean_ND * precision_ND], dim=1).T.contiguous()
-    constant_N = -0.5 * (mean_ND.square() * precision_ND + LOG_TWO_PI).sum(1) - sigma_ND.log().sum(1)
-    mean_DN, scale_DN = mean_ND.T.float().contiguous(), (1 / (sigma_ND.T * math.sqrt(2))).float().contiguous()
-    height_DN = (1 / sigma_ND.T).float().contiguous()
-    z_DN = z_ND.T.float().contiguous()
-    joint_N, marginal_DN = torch.empty(num, dtype=torch.float64), torch.empty(dimensions, num)
-    for start in range(0, num, _QUERIES_AT_ONCE):
-        advance(start, num)
-        part = slice(start, start + _QUERIES_AT_ONCE)
-        z_BD = z_ND[part]
-        log_BN = torch.addmm(constant_N, torch.cat([z_BD.square(), z_BD], dim=1), coefficient_FN)
-        joint_N[part] = torch.logsumexp(log_BN, 1)
-        for j in range(dimensions):
-            distance_BN = (z_DN[j, part, None] - mean_DN[j]).mul_(scale_DN[j])
-            marginal_DN[j, part] = distance_BN.square_().neg_().exp_() @ height_DN[j]
-    advance(num, num)
-    return joint_N - math.log(num), marginal_DN.double().log_().T - math.log(num) - 0.5 * LOG_TWO_PI

@@ -5,13 +5,13 @@
 Mutual information, total correlation and dimension-wise KL (Chen et al., arXiv:1802.04942, eq. 2; the last two together
 are the KL of q(z) from the prior in Hoffman & Johnson, ELBO surgery, 2016; MODELS.md 5.9 and 6.5).
 
-Legend: Q queries, N parts of a mixture (images), D latent dimensions, F features. Numbers are nats; sums of
-exponentials are in float64.
+Legend: Q queries, N parts of a mixture (images), D latent dimensions, F features. Numbers are nats.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -83,15 +83,15 @@ class PosteriorMixture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KLDecomposition:
-    """The parts of the KL at one draw z_n ~ q(z|x_n) of each of Q images, (Q,) float64 on the CPU, in nats.
+    """The parts of the KL at one draw z_n ~ q(z|x_n) of each of Q images, float64 on the CPU, in nats.
 
-    On every draw the three add up to log q(z_n|x_n) - log p(z_n), whose mean is the KL. The mean of
-    `mutual_information_Q` cannot exceed `ceiling` = ln N, however much the codes tell.
+    On every draw they add up to log q(z_n|x_n) - log p(z_n), whose mean is the KL. The mean of `mutual_information_Q`
+    cannot exceed `ceiling` = ln N, however much the codes tell.
     """
 
     mutual_information_Q: Tensor  # log q(z|x) - log q(z)
     total_correlation_Q: Tensor  # log q(z) - sum_j log q(z_j)
-    dimension_wise_kl_Q: Tensor  # sum_j [log q(z_j) - log p(z_j)]
+    marginal_kl_QD: Tensor  # log q(z_j) - log p(z_j); the sum over j is the dimension-wise KL
     num_images: int
 
     @property
@@ -104,38 +104,76 @@ class KLDecomposition:
         return {
             "mutual_information": float(self.mutual_information_Q.mean()),
             "total_correlation": float(self.total_correlation_Q.mean()),
-            "dimension_wise_kl": float(self.dimension_wise_kl_Q.mean()),
+            "dimension_wise_kl": float(self.marginal_kl_QD.sum(1).mean()),
         }
 
 
 @torch.no_grad()
 def decompose_kl(
-    mean_ND: Tensor, sigma_ND: Tensor, *, num_queries: int | None = None, seed: int = 0
+    mean_ND: Tensor,
+    sigma_ND: Tensor,
+    *,
+    num_queries: int | None = None,
+    seed: int = 0,
+    advance: Callable[[int, int], None] | None = None,
 ) -> KLDecomposition:
     """The KL of diagonal Gaussian posteriors from N(0, I) in its three parts, by all pairs of queries and images.
 
     The queries are chosen at random among the images, the mixture is always whole. Without a number there are as many
-    as about 50 ms allow on one core, at least 32; choice and draws depend on the seed alone.
+    as about 50 ms allow on one core, at least 32; choice and draws depend on the seed alone. `advance` is told how many
+    queries are done, of how many.
     """
     device = torch.device("cpu") if mean_ND.device.type == "mps" else mean_ND.device  # which has no float64
     mean_ND, sigma_ND = mean_ND.to(device).double(), sigma_ND.to(device).double()
     num, dimensions = mean_ND.shape
     affordable = max(_LEAST_QUERIES, _MOST_PAIRS // (num * (dimensions + 1)))
-    generator = torch.Generator().manual_seed(seed)
     num_queries = min(num, num_queries or affordable)
+    generator = torch.Generator().manual_seed(seed)
     noise_QD = torch.randn(num_queries, dimensions, generator=generator, dtype=torch.float64).to(device)
     every_image = torch.arange(num)
     query_Q = (every_image if num_queries == num else torch.randperm(num, generator=generator)[:num_queries]).to(device)
-    own_sigma_QD = sigma_ND[query_Q]
-    z_QD = mean_ND[query_Q] + own_sigma_QD * noise_QD
-    conditional_Q = standard_normal_log_prob(noise_QD) - own_sigma_QD.log().sum(1)
-    joint_Q = PosteriorMixture.diagonal(mean_ND, sigma_ND).log_density(z_QD)
-    marginals_Q = torch.zeros_like(joint_Q)
-    for mean_N1, sigma_N1, z_Q1 in zip(mean_ND.split(1, 1), sigma_ND.split(1, 1), z_QD.split(1, 1), strict=True):
-        marginals_Q += PosteriorMixture.diagonal(mean_N1, sigma_N1).log_density(z_Q1)
+    z_QD = mean_ND[query_Q] + sigma_ND[query_Q] * noise_QD
+    conditional_Q = standard_normal_log_prob(noise_QD) - sigma_ND[query_Q].log().sum(1)
+    mixture, marginals = PosteriorMixture.diagonal(mean_ND, sigma_ND), _Marginals(mean_ND, sigma_ND)
+    block = mixture.block(num_queries)
+    joint, marginal = [], []
+    for start in range(0, num_queries, MOST_ROWS):
+        if advance is not None:
+            advance(start, num_queries)
+        z_BD = z_QD[start : start + MOST_ROWS]
+        joint.append(mixture.log_density_of_rows(z_BD, block))
+        marginal.append(marginals.log_density(z_BD))
+    if advance is not None:
+        advance(num_queries, num_queries)
+    joint_Q, marginal_QD = torch.cat(joint), torch.cat(marginal)
+    log_prior_QD = -0.5 * (z_QD.square() + LOG_TWO_PI)
     return KLDecomposition(
         (conditional_Q - joint_Q).cpu(),
-        (joint_Q - marginals_Q).cpu(),
-        (marginals_Q - standard_normal_log_prob(z_QD)).cpu(),
+        (joint_Q - marginal_QD.sum(1)).cpu(),
+        (marginal_QD - log_prior_QD).cpu(),
         num,
     )
+
+
+class _Marginals:
+    """q(z_j) of every dimension.
+
+    They need an exponential for each pair and dimension, so these are in float32: among the terms of each sum is the
+    draw's own part, so that it neither vanishes nor loses digits that matter.
+    """
+
+    def __init__(self, mean_ND: Tensor, sigma_ND: Tensor) -> None:
+        self._mean_DN = mean_ND.T.float().contiguous()
+        self._scale_DN = (1 / (sigma_ND.T * math.sqrt(2))).float().contiguous()
+        self._height_DN = (1 / sigma_ND.T).float().contiguous()
+
+    def log_density(self, z_BD: Tensor) -> Tensor:
+        """log q(z_j), (B, D) float64."""
+        columns = []
+        for mean_N, scale_N, height_N, z_B in zip(
+            self._mean_DN, self._scale_DN, self._height_DN, z_BD.T.float(), strict=True
+        ):
+            distance_BN = (z_B[:, None] - mean_N).mul_(scale_N)
+            columns.append(distance_BN.square_().neg_().exp_() @ height_N)
+        num = self._mean_DN.shape[1]
+        return torch.stack(columns, 1).double().log_() - math.log(num) - 0.5 * LOG_TWO_PI

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [NAME ...] [--out FOLDER]`: run benchmarks, print their tables, write
+"""`python -m tests.benchmarks [NAME ...] [--quick] [--out FOLDER]`: run benchmarks, print their tables, write
 FOLDER/NAME.json. `models` takes the names of its rows after it."""
 
 from __future__ import annotations
@@ -20,12 +20,18 @@ NAMES = {
     "models": "every model at its published or measured number; followed by names of rows, those rows alone",
 }
 
+SHORTER = ("window",)
+"""Which can be run shorter."""
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="; ".join(f"{k}: {v}" for k, v in NAMES.items()))
     parser.add_argument("--out", type=Path, default=Path("benchmark-results"), help="folder for the JSON files")
+    parser.add_argument("--quick", action="store_true", help=f"a shorter run of {' and '.join(SHORTER)}: a smoke test")
     wishes = parser.parse_args()
+    if wishes.quick and (endless := [name for name in wishes.names if name in NAMES and name not in SHORTER]):
+        parser.error(f"there is no shorter run of {', '.join(endless)}")
     rows: list[str] = []
     if wishes.names[:1] == ["models"]:
         wishes.names, rows = wishes.names[:1], wishes.names[1:]
@@ -37,7 +43,8 @@ def main() -> int:
     wishes.out.mkdir(parents=True, exist_ok=True)
     for name in wishes.names:
         module = importlib.import_module(f"tests.benchmarks.{name}")
-        result = module.run(rows) if rows else module.run()
+        wish = {"quick": True} if wishes.quick else {}
+        result = module.run(rows) if rows else module.run(**wish)
         (wishes.out / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return 0
 

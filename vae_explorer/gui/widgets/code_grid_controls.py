@@ -57,7 +57,7 @@ class CodeGridControls(QWidget):
             "The code that is looked at goes into the chosen cell; Enter or a double click on a code does it too"
         )
         self.put.clicked.connect(self.put_clicked)
-        self.revert = QPushButton("Take back edits")
+        self.revert = QPushButton("Revert")
         self.revert.setToolTip("Give every cell its own code back; Delete does it for one")
         self.revert.clicked.connect(self.revert_clicked)
         flow = FlowLayout(horizontal_spacing=8, vertical_spacing=4)

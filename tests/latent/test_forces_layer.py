@@ -149,12 +149,12 @@ def test_the_balance_is_one_where_training_has_come_to_rest() -> None:
     mean = random.normal(size=(2000, 2))
     # Images of their own pull anywhere; along the mean, on average, with twice what a KL of beta 1 pulls back.
     pull = 2.0 * mean + 5.0 * random.normal(size=(2000, 2))
-    said = balance_words(mean, pull, 2.0)
+    said = balance_words(mean, pull, -mean, 2.0)
     ratio, error = float(said.split()[7]), float(said.split()[9])
     assert ratio == pytest.approx(1.0, abs=4 * error)
     # The error of a mean of 2,000 terms with spread 5 |m|, over beta times the sum of |m|^2 = 4,000.
     assert error == pytest.approx(5 * np.sqrt(4000) / (2.0 * 4000), rel=0.1)
-    assert balance_words(mean, pull, 0.0) == "Nothing opposes the reconstruction"
+    assert balance_words(mean, pull, -mean, 0.0) == "Nothing opposes the reconstruction"
 
 
 def test_moving_beta_asks_the_decoder_for_nothing(make_explorer: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,9 +76,11 @@ def test_objective_is_finite_and_reports_the_records_terms(record: ModelRecord) 
 
 def test_encode_and_decode_have_the_stated_shapes(record: ModelRecord) -> None:
     model, batch = build(record), a_batch(record)
-    posterior = model.encode(batch.x_BCHW, batch.label_B)
+    condition = model.condition_of(batch.x_BCHW, batch.label_B)
+    assert (condition is None) == (record.condition == "")
+    posterior = model.encode(batch.x_BCHW, condition)
     assert isinstance(posterior, DiagonalGaussian) == record.has_gaussian_posterior
-    decoded = model.decode(posterior.mean, batch.label_B)
+    decoded = model.decode(posterior.mean, condition)
     assert decoded.mean_BCHW.shape == batch.x_BCHW.shape
     if record.has_likelihood and data_space_for(record).protocol != "gaussian":
         assert decoded.mean_BCHW.min() >= 0
@@ -92,8 +94,9 @@ def test_encode_and_decode_have_the_stated_shapes(record: ModelRecord) -> None:
         with pytest.raises(TypeError, match="no closed form"):
             model.log_density(batch.x_BCHW)
     if record.has_prior:
-        z = model.sample_prior(5, torch.Generator().manual_seed(0))
-        assert model.log_prior(z).shape == (5,)
+        told = None if condition is None else condition[:5]
+        z = model.sample_prior(5, torch.Generator().manual_seed(0), told)
+        assert model.log_prior(z, told).shape == (5,)
     else:
         with pytest.raises(TypeError, match="no prior"):
             model.sample_prior(5, None)
@@ -126,14 +129,15 @@ def test_a_snapshot_is_a_copy_that_rebuilds_the_same_outputs(record: ModelRecord
         model, None, run_name="r", model_name=record.name, model_config=small_config(record),
         data_space=data_space_for(record), step=1, images_seen=12, beta=1.0,
     )  # fmt: skip
+    condition = model.condition_of(batch.x_BCHW, batch.label_B)
     with torch.no_grad():
-        before = model.decode(model.encode(batch.x_BCHW, batch.label_B).mean, batch.label_B).mean_BCHW
+        before = model.decode(model.encode(batch.x_BCHW, condition).mean, condition).mean_BCHW
         for parameter in model.parameters():
             parameter.add_(1.0)
     other = build_model(record.name, snapshot.model_config, snapshot.data_space)
     other.load_state_dict(dict(snapshot.weights))
     with torch.no_grad():
-        after = other.decode(other.encode(batch.x_BCHW, batch.label_B).mean, batch.label_B).mean_BCHW
+        after = other.decode(other.encode(batch.x_BCHW, condition).mean, condition).mean_BCHW
     assert torch.equal(before, after)
 
 

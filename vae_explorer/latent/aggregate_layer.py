@@ -21,7 +21,6 @@ from vae_explorer.latent.aggregate import (
     Surgery,
     diagonal_mixture,
     finite_posteriors,
-    log_density,
     log_density_in_steps,
     planar_mixture,
     surgery,
@@ -79,11 +78,15 @@ class _Known:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Densities:
-    """log densities on the lattice, (rows, columns); nan where the view shows no latent point."""
+    """log densities on the lattice, (rows, columns); nan where the view shows no latent point.
+
+    `prior` is N(0, I) or, where it depends on a condition (`has_priors`), the mean of the items' own priors.
+    """
 
     prior: Float64
     aggregate: Float64
     is_marginal: bool
+    has_priors: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,6 +123,10 @@ def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | N
     anchors = yield from explorer.prepared_anchors()
     densities = yield from _densities(explorer, view, rect, anchors)
     drawing, legend = _drawing(explorer, densities, options.shows, request)
+    if densities.has_priors:
+        said = "The KL is to a prior that depends on what is told, and has no such parts as one to N(0, I) has."
+        yield replace(drawing, legend=legend, readout=said)
+        return
     known: _Known | None = explorer.lasting.get("surgery")
     if known is None or (known.stamp != explorer.stamp and not (request.is_training and known.is_recent)):
         yield replace(_told(explorer, drawing, legend, known), is_whole=False)
@@ -192,23 +199,27 @@ def _densities(explorer: Explorer, view: View, rect: MapRect, anchors: Anchors) 
         return known[key]
     mean_MD, sigma_MD = finite_posteriors(anchors.mean_MD, anchors.sigma_MD)
     dimensions = view.num_dimensions
+    priors = np.zeros((1, dimensions)), np.ones((1, dimensions))
+    has_priors = anchors.prior_mean_MD is not None
+    if anchors.prior_mean_MD is not None and anchors.prior_sigma_MD is not None:
+        priors = finite_posteriors(anchors.prior_mean_MD, anchors.prior_sigma_MD)
     rows, columns = lattice_shape(rect) if dimensions > 1 else (1, 512)
     xy_P2 = lattice_points(rect, rows, columns)
     is_marginal = isinstance(view, PlaneView) or dimensions == 1
     if isinstance(view, PlaneView):
         mixture = planar_mixture(*view.marginal(mean_MD, sigma_MD))
-        prior = planar_mixture(*view.marginal(np.zeros((1, dimensions)), np.ones((1, dimensions))))
+        prior = planar_mixture(*view.marginal(*priors))
         places_PD, held_P = xy_P2, np.ones(len(xy_P2), dtype=np.bool_)
     else:
         mixture = diagonal_mixture(mean_MD, sigma_MD)
-        prior = diagonal_mixture(np.zeros((1, dimensions)), np.ones((1, dimensions)))
+        prior = diagonal_mixture(*priors)
         places_PD, held_P = lifted(view, xy_P2)
     prior_P, aggregate_P = np.full(len(xy_P2), np.nan), np.full(len(xy_P2), np.nan)
-    prior_P[held_P] = log_density(prior, places_PD[held_P])
-    yield None
+    prior_P[held_P] = yield from log_density_in_steps(prior, places_PD[held_P])
     aggregate_P[held_P] = yield from log_density_in_steps(mixture, places_PD[held_P])
     known.clear()
-    known[key] = _Densities(prior_P.reshape(rows, columns), aggregate_P.reshape(rows, columns), is_marginal)
+    shape = (rows, columns)
+    known[key] = _Densities(prior_P.reshape(shape), aggregate_P.reshape(shape), is_marginal, has_priors)
     return known[key]
 
 
@@ -286,17 +297,19 @@ def _measure_words(densities: _Densities, view: View) -> str:
 
 def _prior_peak(densities: _Densities, view: View) -> float:
     """The prior's largest density anywhere on the map, so that the scale does not change as one moves about."""
-    if isinstance(view, PlaneView):
+    if isinstance(view, PlaneView) and not densities.has_priors:
         _, covariance_122 = view.marginal(np.zeros((1, view.num_dimensions)), np.ones((1, view.num_dimensions)))
         return float(1.0 / (2.0 * math.pi * np.sqrt(max(np.linalg.det(covariance_122[0]), 1e-24))))
-    if densities.is_marginal:
+    if densities.is_marginal and not densities.has_priors:
         return 1.0 / math.sqrt(2.0 * math.pi)
     finite = densities.prior[np.isfinite(densities.prior)]
     return max(math.exp(float(finite.max())), 1e-300) if len(finite) else 1.0
 
 
 def _prior_contours(densities: _Densities, view: View, rect: MapRect) -> tuple[tuple[Strokes, ...], tuple[Word, ...]]:
-    """Where N(0, I) has one, two and three sigma, as broken lines with their names."""
+    """Where N(0, I) has one, two and three sigma, as broken lines with their names; none where it is not the prior."""
+    if densities.has_priors:
+        return (), ()
     lines: list[Floats] = []
     words: list[Word] = []
     if isinstance(view, PlaneView):

@@ -55,7 +55,8 @@ def prepared_posteriors(explorer: Explorer) -> Generator[None, None, Posteriors]
     @torch.inference_mode()
     def encode(part: slice) -> None:
         rows = slice(start + part.start, start + part.stop)
-        posterior = explorer.posterior(explorer.seen(posteriors.ids_N[rows]))
+        ids_B = posteriors.ids_N[rows]
+        posterior = explorer.posterior(explorer.seen(ids_B), ids_B)
         posteriors.mean_ND[rows] = posterior.mean.float().cpu().numpy()
         posteriors.sigma_ND[rows] = posterior.standard_deviation.float().cpu().numpy()
         posteriors.num_done = rows.stop

@@ -97,11 +97,12 @@ class _Kept:
     def _put(self, explorer: Explorer, ids_B: NDArray[np.intp], blocks: range) -> None:
         assert explorer.snapshot is not None
         x_BCHW = explorer.seen(ids_B)
-        posterior = explorer.posterior(x_BCHW)
+        network = explorer.network_for(x_BCHW, ids_B)
+        posterior = explorer.posterior(x_BCHW, ids_B)
         kl_B = posterior.kl()
         self.values["kl"][ids_B] = kl_B.float().cpu().numpy()
         if explorer.record.has_likelihood:
-            likelihood: Likelihood = explorer.network.decode(_fixed_sample(posterior, blocks))  # type: ignore[assignment]
+            likelihood: Likelihood = network.decode(_fixed_sample(posterior, blocks))  # type: ignore[assignment]
             log_prob_B = likelihood.log_prob(x_BCHW)
             self.values["reconstruction"][ids_B] = -log_prob_B.float().cpu().numpy()
             self.values["elbo"][ids_B] = (log_prob_B - kl_B).float().cpu().numpy()

@@ -25,6 +25,7 @@ from vae_explorer.latent.manifold import DecodedManifold
 from vae_explorer.latent.point_pictures import drawn, shown_levels
 from vae_explorer.models.building import build_model
 from vae_explorer.models.catalogue import MODELS
+from vae_explorer.models.conditioned import under
 from vae_explorer.models.ex_post_density import ExPostDensity, fit_ex_post_density
 from vae_explorer.models.gaussian import DiagonalGaussian
 from vae_explorer.models.gaussian_pixels import Gaussian
@@ -58,12 +59,15 @@ _ANCHOR_BATCH = 256
 class Anchors:
     """The posteriors of a fixed, evenly chosen part of the training items (at most 4,096), as of one snapshot.
 
-    They stand for all items where every item's sigma is needed: the codes of a snapshot are means alone.
+    They stand for all items where every item's sigma is needed: the codes of a snapshot are means alone. The priors are
+    those of the same items; None where all have N(0, I).
     """
 
     ids_M: NDArray[np.int64]
     mean_MD: Float32
     sigma_MD: Float32
+    prior_mean_MD: Float32 | None = None
+    prior_sigma_MD: Float32 | None = None
 
 
 class Explorer:
@@ -147,9 +151,9 @@ class Explorer:
 
     @torch.inference_mode()
     def encode(self, images_BCHW: Tensor) -> Float32:
-        """Posterior means z_BD of uint8 pictures."""
-        model = self._network()
-        mean = model.encode(self._seen(images_BCHW)).mean
+        """Posterior means z_BD of uint8 pictures that are no items, such as a person's own."""
+        seen_BCHW = self._seen(images_BCHW)
+        mean = self.network_for(seen_BCHW).encode(seen_BCHW).mean
         if not isinstance(mean, torch.Tensor):
             raise UserError(
                 "This model encodes a picture to several levels.",
@@ -159,8 +163,34 @@ class Explorer:
 
     @property
     def network(self) -> LatentModel:
-        """The network in evaluation mode, no gradients on its weights. Raises UserError before the first snapshot."""
-        return self._network()
+        """The network as places of the map are decoded: under the condition that is chosen, where it has one.
+
+        In evaluation mode, no gradients on its weights. Raises UserError before the first snapshot.
+        """
+        if "network" not in self.cache:
+            self.cache["network"] = under(self._network(), self._chosen_condition())
+        network: LatentModel = self.cache["network"]
+        return network
+
+    def network_for(self, x_BCHW: Tensor, ids_B: NDArray[np.integer[Any]] | None = None) -> LatentModel:
+        """The network told what belongs to these pictures as it sees them, row by row.
+
+        Items of the data set, by their ids, have their own class or part; other pictures their own part, and the class
+        that is chosen.
+        """
+        model = self._network()
+        if not self.record.condition:
+            return model
+        with torch.no_grad():
+            if self.record.condition == "class":
+                if ids_B is None:
+                    return self.network
+                return under(model, self._labels_of(ids_B))
+            return under(model, model.condition_of(x_BCHW, None))
+
+    def network_under_each_class(self) -> LatentModel:
+        """The network told class 0 for the first row, class 1 for the second, and so on; its condition is a class."""
+        return under(self._network(), torch.arange(self._adopted().data_space.num_classes, device=self._device()))
 
     @property
     def device(self) -> torch.device:
@@ -186,9 +216,12 @@ class Explorer:
         """What the network sees of these items under the run's protocol, float32 (B, C, H, W) in [0, 1]."""
         return self._seen(self.stored(ids_B))
 
-    def posterior(self, x_BCHW: Tensor) -> DiagonalGaussian:
-        """q(z|x) of pictures as the network sees them. Raises UserError where q is no Gaussian in R^d."""
-        posterior = self._network().encode(x_BCHW)
+    def posterior(self, x_BCHW: Tensor, ids_B: NDArray[np.integer[Any]] | None = None) -> DiagonalGaussian:
+        """q(z|x) of pictures as the network sees them, told what `network_for` says.
+
+        Raises UserError where q is no Gaussian in R^d.
+        """
+        posterior = self.network_for(x_BCHW, ids_B).encode(x_BCHW)
         if not isinstance(posterior, DiagonalGaussian):
             raise UserError(
                 f"The model “{self.record.title}” has no Gaussian posterior.", "Choose a variational autoencoder."
@@ -204,30 +237,57 @@ class Explorer:
             raise UserError("The images behind these codes are not loaded.", "Wait until the data set has been read.")
         ids = self.dataset.train_index_N.cpu().numpy()
         chosen_M = ids[np.linspace(0, len(ids) - 1, min(MOST_ANCHORS, len(ids))).astype(np.int64)]
-        means, sigmas = [], []
+        means, sigmas, priors = [], [], []
         for start in range(0, len(chosen_M), _ANCHOR_BATCH):
             with torch.inference_mode():
-                posterior = self.posterior(self.seen(chosen_M[start : start + _ANCHOR_BATCH]))
+                ids_B = chosen_M[start : start + _ANCHOR_BATCH]
+                posterior = self.posterior(self.seen(ids_B), ids_B)
                 means.append(posterior.mean.float().cpu().numpy())
                 sigmas.append(posterior.standard_deviation.float().cpu().numpy())
+                if posterior.prior is not None:
+                    parts = (posterior.prior.mean, posterior.prior.standard_deviation)
+                    priors.append(tuple(part.float().cpu().numpy() for part in parts))
             yield None
-        anchors = Anchors(chosen_M.astype(np.int64), np.concatenate(means), np.concatenate(sigmas))
+        own_priors = [np.concatenate(part) for part in zip(*priors, strict=True)]
+        anchors = Anchors(chosen_M.astype(np.int64), np.concatenate(means), np.concatenate(sigmas), *own_priors)
         self.cache["anchors"] = anchors
         return anchors
 
     @torch.inference_mode()
-    def reconstruct(self, images_BCHW: Tensor) -> tuple[UInt8, ...]:
+    def reconstruct(self, images_BCHW: Tensor, ids_B: NDArray[np.integer[Any]] | None = None) -> tuple[UInt8, ...]:
         """What the network sees of uint8 pictures under the run's protocol, and their decoded posterior means.
 
-        Of a denoising model three: the pictures, what it is shown of them, and what it makes of that.
+        Of a denoising model three: the pictures, what it is shown of them, and what it makes of that. A model with a
+        condition is told what `network_for` says; `ids_B` are those of items.
         """
-        model = self._network()
         seen_BCHW = self._seen(images_BCHW)
+        network = self.network_for(seen_BCHW, ids_B)
         generator = torch.Generator(self._device()).manual_seed(DISPLAY_SEED)
-        shown_BCHW = model.corrupted(seen_BCHW, generator)
+        shown_BCHW = self._network().corrupted(seen_BCHW, generator)
         given_BCHW = seen_BCHW if shown_BCHW is None else shown_BCHW
-        decoded = as_pictures(model.decode(model.encode(given_BCHW).mean).mean_BCHW)
+        decoded = as_pictures(network.decode(network.encode(given_BCHW).mean).mean_BCHW)
         return (as_pictures(seen_BCHW), *(() if shown_BCHW is None else (as_pictures(shown_BCHW),)), decoded)
+
+    def _chosen_condition(self) -> Tensor | None:
+        """(1, ...) of the class, or of the item, that the adopted snapshot was told."""
+        snapshot, kind = self._adopted(), self.record.condition
+        if not kind:
+            return None
+        if kind == "class":
+            told = snapshot.told if snapshot.told < snapshot.data_space.num_classes else 0
+            return torch.tensor([told], device=self._device())
+        if self.dataset is None:
+            raise UserError("The images behind these codes are not loaded.", "Wait until the data set has been read.")
+        told = snapshot.told if snapshot.told < self.dataset.images.num_images else 0
+        with torch.no_grad():
+            return self._network().condition_of(self.seen(np.array([told])), None)
+
+    def _labels_of(self, ids_B: NDArray[np.integer[Any]]) -> Tensor:
+        if self.dataset is None or self.dataset.labels_N is None:
+            raise UserError("The classes of these images are not loaded.", "Wait until the data set has been read.")
+        labels_N = self.dataset.labels_N
+        index_B = torch.as_tensor(np.asarray(ids_B, dtype=np.int64), device=labels_N.device)
+        return labels_N.index_select(0, index_B).to(self._device())
 
     def _seen(self, images_BCHW: Tensor) -> Tensor:
         # The same draw for every picture and each time: an item looks alike alone, in a batch, and at every step.
@@ -241,7 +301,7 @@ class Explorer:
         Of a model without prior they are draws from the ex-post density of its codes. The points z_ND are None where
         latents are not points of R^D. Raises UserError for a model with neither prior nor codes.
         """
-        model = self._network()
+        model = self.network
         if not self.record.can_be_sampled:
             raise UserError(
                 f"The model “{self.record.title}” has no prior to sample from.", "Choose a variational model."
@@ -273,7 +333,7 @@ class Explorer:
         if not self.record.has_prior:
             return None
         z = torch.from_numpy(np.ascontiguousarray(z_ND, dtype=np.float32)).to(self._device())
-        return self._network().log_prior(z).double().cpu().numpy()
+        return self.network.log_prior(z).double().cpu().numpy()
 
     @torch.inference_mode()
     def noise_sigma(self, z_ND: Floats) -> NDArray[np.float64] | None:
@@ -308,7 +368,7 @@ class Explorer:
         return known
 
     def _mean(self, z_ND: Tensor) -> Tensor:
-        model = self._network()
+        model = self.network
         if len(z_ND) <= _DECODE_BATCH:
             return model.decode(z_ND).mean_BCHW
         return torch.cat([model.decode(z_BD).mean_BCHW for z_BD in torch.split(z_ND, _DECODE_BATCH)])

@@ -1,7 +1,7 @@
 """The layer `forces`: what pulls on the mean of q(z|x), the reconstruction one way and the KL the other.
 
     reconstruction   -d/dm E_q[-log p(x|z)] = E_e[d/dz log p(x|z)],  z = m + s e      (arXiv 1312.6114, equation 10)
-    KL               -beta d/dm KL(q || N(0, I)) = -beta m
+    KL               -beta d/dm KL(q || p) = -beta (m - m_p) / s_p^2, and so -beta m where p(z) = N(0, I)
 
 in nats per latent unit. The expectation is over four draws that belong to the item, two and their mirror images, so
 that arrows do not tremble. Runs on the exploring thread.
@@ -26,6 +26,7 @@ from vae_explorer.latent.drawing import LayerDrawing, Legend, Role, Strokes
 from vae_explorer.latent.layers import ForcesOptions
 from vae_explorer.latent.pacing import in_steps
 from vae_explorer.latent.posterior_layer import item_heights
+from vae_explorer.models.conditioned import Conditioned, under
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,11 +56,12 @@ _DIFFERENCE, _FLAT = 1e-4, 1e-9
 class Forces:
     """The gradients of some items as of one snapshot, in nats per latent unit: what they pull towards.
 
-    `mean_ND` is the mean of q(z|x), of which minus beta is the KL's pull.
+    `mean_ND` is the mean of q(z|x); `kl_ND` is the pull of the KL at beta 1.
     """
 
     mean_ND: Float64
     reconstruction_ND: Float64
+    kl_ND: Float64
 
 
 def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | None]:
@@ -84,19 +86,19 @@ def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | N
     yield _drawing(explorer, request, ids_N, forces)
 
 
-def balance_words(mean_ND: Float64, pull_ND: Float64, beta: float) -> str:
+def balance_words(mean_ND: Float64, pull_ND: Float64, kl_ND: Float64, beta: float) -> str:
     """How the reconstruction's pull compares with the KL's, along the mean and in length.
 
     Where training has come to rest, no change of the encoder helps, and so not a scaling of all means by one factor:
-    then sum_n m_n . pull_n = beta sum_n m_n . m_n, and their ratio is 1. Single arrows need not cancel even then: their
-    excess is what the encoder cannot give every image its own (the amortisation gap), and so lengths do not tell.
+    then sum_n m_n . pull_n = -beta sum_n m_n . kl_n, and their ratio is 1. Single arrows need not cancel even then:
+    their excess is what the encoder cannot give every image its own (the amortisation gap), and so lengths do not tell.
     """
-    outward_N, inward_N = (mean_ND * pull_ND).sum(axis=1), beta * np.square(mean_ND).sum(axis=1)
+    outward_N, inward_N = (mean_ND * pull_ND).sum(axis=1), -beta * (mean_ND * kl_ND).sum(axis=1)
     if not inward_N.sum() > 0:
         return "Nothing opposes the reconstruction"
     ratio = float(outward_N.sum() / inward_N.sum())
     error = float(np.sqrt(np.square(outward_N - ratio * inward_N).sum()) / inward_N.sum())
-    lengths = float(np.linalg.norm(pull_ND, axis=1).sum() / (beta * np.linalg.norm(mean_ND, axis=1).sum()))
+    lengths = float(np.linalg.norm(pull_ND, axis=1).sum() / (beta * np.linalg.norm(kl_ND, axis=1).sum()))
     return (
         f"outward reconstruction / inward β KL = {ratio:.2f} ± {error:.2f} (balanced at 1) · lengths {lengths:.2g} : 1"
     )
@@ -104,35 +106,40 @@ def balance_words(mean_ND: Float64, pull_ND: Float64, beta: float) -> str:
 
 def gradients(explorer: Explorer, ids_N: Ids) -> Generator[None, None, Forces]:
     """The two pulls on these items, in short steps; those known from this snapshot are not computed again."""
-    known: dict[int, tuple[Float64, Float64]] = explorer.cache.setdefault("forces", {})
+    known: dict[int, tuple[Float64, Float64, Float64]] = explorer.cache.setdefault("forces", {})
     missing_N = np.array([item for item in ids_N.tolist() if item not in known], dtype=np.int64)
 
     def evaluate(part: slice) -> None:
         ids_B = missing_N[part]
-        mean_BD, force_BD = _reconstruction_pull(explorer, ids_B)
-        known.update(zip(ids_B.tolist(), zip(mean_BD, force_BD, strict=True), strict=True))
+        known.update(zip(ids_B.tolist(), zip(*_pulls(explorer, ids_B), strict=True), strict=True))
 
     yield from in_steps(len(missing_N), evaluate, first=8, most=_MOST_ROWS)
     if not len(ids_N):
-        return Forces(np.zeros((0, explorer.num_dimensions)), np.zeros((0, explorer.num_dimensions)))
-    mean, force = zip(*(known[item] for item in ids_N.tolist()), strict=True)
-    return Forces(np.stack(mean), np.stack(force))
+        return Forces(*np.zeros((3, 0, explorer.num_dimensions)))
+    return Forces(*(np.stack(parts) for parts in zip(*(known[item] for item in ids_N.tolist()), strict=True)))
 
 
-def _reconstruction_pull(explorer: Explorer, ids_B: Ids) -> tuple[Float64, Float64]:
+def _pulls(explorer: Explorer, ids_B: Ids) -> tuple[Float64, Float64, Float64]:
+    """Mean of q(z|x), pull of the reconstruction and of the KL at beta 1, each (B, D)."""
     x_BCHW = explorer.seen(ids_B)
+    network = explorer.network_for(x_BCHW, ids_B)
     with torch.no_grad():
-        posterior = explorer.posterior(x_BCHW)
+        posterior = explorer.posterior(x_BCHW, ids_B)
+        prior = posterior.prior
+        kl_BD = -posterior.mean if prior is None else (prior.mean - posterior.mean) / prior.standard_deviation.square()
         noise_BSD = _noise(explorer)[torch.from_numpy(ids_B) % _NOISE_ROWS].to(x_BCHW.device)
         z_BSD = posterior.mean[:, None] + posterior.standard_deviation[:, None] * noise_BSD
     # Not in inference mode: the thread's other work may have left tensors that gradients must not meet.
     with torch.inference_mode(False), torch.enable_grad():
         z_ND = z_BSD.detach().clone().flatten(0, 1).requires_grad_()
         x_NCHW = x_BCHW.detach().clone().repeat_interleave(_NUM_DRAWS, dim=0)
-        log_prob: Tensor = cast("Likelihood", explorer.network.decode(z_ND)).log_prob(x_NCHW).sum()
+        if isinstance(network, Conditioned):
+            network = under(network.model, network.condition.clone().repeat_interleave(_NUM_DRAWS, dim=0))
+        log_prob: Tensor = cast("Likelihood", network.decode(z_ND)).log_prob(x_NCHW).sum()
         (gradient_ND,) = torch.autograd.grad(log_prob, z_ND)
     force_BD = gradient_ND.unflatten(0, (len(ids_B), _NUM_DRAWS)).mean(1)
-    return posterior.mean.double().cpu().numpy(), force_BD.double().cpu().numpy()
+    mean, force, kl = (part.double().cpu().numpy() for part in (posterior.mean, force_BD, kl_BD))
+    return mean, force, kl
 
 
 def _noise(explorer: Explorer) -> Tensor:
@@ -174,11 +181,11 @@ def _in_sight(explorer: Explorer, view: View, rect: MapRect, num: int) -> Ids:
 def _drawing(explorer: Explorer, request: LayerRequest, ids_N: Ids, forces: Forces) -> LayerDrawing:
     view, rect = request.view, request.rect
     finite_N = np.isfinite(forces.mean_ND).all(axis=1) & np.isfinite(forces.reconstruction_ND).all(axis=1)
-    mean_ND, pull_ND = forces.mean_ND[finite_N], forces.reconstruction_ND[finite_N]
+    mean_ND, pull_ND, kl_ND = (part[finite_N] for part in (forces.mean_ND, forces.reconstruction_ND, forces.kl_ND))
     base_N2 = np.array(view.project(mean_ND), dtype=np.float64)
     if view.num_dimensions == 1:
         base_N2[:, 1] = item_heights(view, ids_N[finite_N])
-    reconstruction_N2, kl_N2 = _in_view(view, mean_ND, pull_ND, -mean_ND)
+    reconstruction_N2, kl_N2 = _in_view(view, mean_ND, pull_ND, kl_ND)
     shown_N = np.isfinite(np.concatenate([base_N2, reconstruction_N2, kl_N2], axis=1)).all(axis=1)
     if not shown_N.any():
         said = "No codes in sight." if not len(ids_N) else "The gradients are not finite."
@@ -196,7 +203,8 @@ def _drawing(explorer: Explorer, request: LayerRequest, ids_N: Ids, forces: Forc
         _arrows(base_N2, beta * units * kl_N2, shortest, "text"),
         _arrows(base_N2, units * reconstruction_N2, shortest, "positive"),
     )
-    readout = f"{balance_words(mean_ND[shown_N], pull_ND[shown_N], beta)} · β = {beta:g} · {len(base_N2):,} codes"
+    balance = balance_words(mean_ND[shown_N], pull_ND[shown_N], kl_ND[shown_N], beta)
+    readout = f"{balance} · β = {beta:g} · {len(base_N2):,} codes"
     return LayerDrawing(rect, (), strokes, (), _legend(pixels, request.pixel_ratio), readout)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from vae_explorer.latent.explorer import Explorer
     from vae_explorer.models.gaussian import DiagonalGaussian
+    from vae_explorer.models.interface import LatentModel
 
 UInt8 = NDArray[np.uint8]
 
@@ -100,11 +101,12 @@ def look_at(explorer: Explorer, pixels: UInt8, invert: Invert, least_share: floa
             raise UserError(
                 "The network gives no finite code for this picture.", "Lower the learning rate, train again."
             )
-        decoded = as_pictures(explorer.network.decode(posterior.mean).mean_BCHW)[0]
+        network = explorer.network_for(x_1CHW)
+        decoded = as_pictures(network.decode(posterior.mean).mean_BCHW)[0]
     yield None
     bound = None
     if explorer.record.has_likelihood and explorer.record.has_prior:
-        bound = yield from _bound(explorer, x_1CHW, posterior)
+        bound = yield from _bound(network, x_1CHW, posterior)
     nearest = yield from _nearest(explorer, mean_D, sigma_D)
     x_CHW = x_1CHW[0].float().cpu().numpy()
     seen = as_pictures(x_1CHW)[0]
@@ -127,7 +129,7 @@ def _typical(explorer: Explorer, image_shape: tuple[int, int, int]) -> TypicalPi
     return typical
 
 
-def _bound(explorer: Explorer, x_1CHW: Tensor, posterior: DiagonalGaussian) -> Any:
+def _bound(network: LatentModel, x_1CHW: Tensor, posterior: DiagonalGaussian) -> Any:
     # The same draws at every look, so that the number moves with the picture and not by itself.
     generator = torch.Generator().manual_seed(DISPLAY_SEED)
     terms: list[Tensor] = []
@@ -135,7 +137,7 @@ def _bound(explorer: Explorer, x_1CHW: Tensor, posterior: DiagonalGaussian) -> A
         with torch.inference_mode():
             noise_SD = torch.randn((_DRAWS_AT_ONCE, posterior.mean.shape[1]), generator=generator)
             z_SD = posterior.mean + posterior.standard_deviation * noise_SD.to(posterior.mean)
-            likelihood: Any = explorer.network.decode(z_SD)
+            likelihood: Any = network.decode(z_SD)
             terms.append(-likelihood.log_prob(x_1CHW.expand(_DRAWS_AT_ONCE, -1, -1, -1)).double().cpu())
         yield None
     term_S = torch.cat(terms)

@@ -24,6 +24,7 @@ from vae_explorer.latent.exact_posterior import (
 from vae_explorer.latent.field_raster import faded, field_raster, lattice_points, lifted
 from vae_explorer.latent.layers import PosteriorOptions
 from vae_explorer.latent.map_rect import MapRect
+from vae_explorer.models.conditioned import Conditioned
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from vae_explorer.latent.explorer import Explorer
     from vae_explorer.latent.layers import LayerRequest
     from vae_explorer.latent.views import View
+    from vae_explorer.models.interface import LatentModel
 
 Float64 = NDArray[np.float64]
 
@@ -60,6 +62,7 @@ class _Shown:
     is_hovered: bool = False
     name: str = ""
     x_CHW: Tensor | None = None
+    item: int | None = None
 
 
 def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | None]:
@@ -138,7 +141,7 @@ def _shown(explorer: Explorer, request: LayerRequest) -> list[_Shown]:
         ids_B = np.array(ids, dtype=np.int64)
         with torch.no_grad():
             x_BCHW = explorer.seen(ids_B)
-            posterior = explorer.posterior(x_BCHW)
+            posterior = explorer.posterior(x_BCHW, ids_B)
             mean_BD = posterior.mean.double().cpu().numpy()
             sigma_BD = posterior.standard_deviation.double().cpu().numpy()
         heights = item_heights(request.view, ids_B)
@@ -148,7 +151,7 @@ def _shown(explorer: Explorer, request: LayerRequest) -> list[_Shown]:
             shown.append(
                 _Shown(
                     ("item", item), item_title(explorer, item), role, mean_BD[row], sigma_BD[row],
-                    float(heights[row]), is_hovered, x_CHW=x_BCHW[row],
+                    float(heights[row]), is_hovered, x_CHW=x_BCHW[row], item=item,
                 )
             )  # fmt: skip
     for given in focus.given:
@@ -210,21 +213,25 @@ def _exact(explorer: Explorer, main: _Shown) -> Generator[None, None, ExactPoste
     if main.key in known:
         return known[main.key]
     assert main.x_CHW is not None
-    coarse = yield from kept_coarse_grid(explorer)
-    exact = yield from exact_posterior(explorer.network, main.x_CHW, main.mean_D, main.sigma_D, coarse)
+    ids_B = None if main.item is None else np.array([main.item])
+    network = explorer.network_for(main.x_CHW[None], ids_B)
+    coarse = yield from kept_coarse_grid(explorer, network)
+    exact = yield from exact_posterior(network, main.x_CHW, main.mean_D, main.sigma_D, coarse)
     while len(known) >= _MOST_KEPT:
         known.pop(next(iter(known)))
     known[main.key] = exact
     return exact
 
 
-def kept_coarse_grid(explorer: Explorer) -> Generator[None, None, CoarseGrid | None]:
-    """The first cells of the quadrature, decoded once a snapshot."""
-    if "coarse grid" not in explorer.cache:
+def kept_coarse_grid(explorer: Explorer, network: LatentModel) -> Generator[None, None, CoarseGrid | None]:
+    """The first cells of the quadrature, decoded once a snapshot, and again where `network` is told something else."""
+    condition = network.condition.cpu().numpy().tobytes() if isinstance(network, Conditioned) else b""
+    known: tuple[bytes, CoarseGrid | None] | None = explorer.cache.get("coarse grid")
+    if known is None or known[0] != condition:
         assert explorer.snapshot is not None
-        explorer.cache["coarse grid"] = yield from prepared_coarse_grid(explorer.network, explorer.snapshot.image_shape)
-    coarse: CoarseGrid | None = explorer.cache["coarse grid"]
-    return coarse
+        coarse = yield from prepared_coarse_grid(network, explorer.snapshot.image_shape)
+        explorer.cache["coarse grid"] = known = (condition, coarse)
+    return known[1]
 
 
 def _heat(exact: ExactPosterior, main: _Shown, request: LayerRequest) -> tuple[Raster, ...]:

@@ -76,6 +76,8 @@ class Refined:
 def refine(explorer: Explorer, x_CHW: NDArray[np.float32] | Tensor) -> Iterator[RefinementStep | Refined | None]:
     """Climb the ELBO in the mean and the sigma of q from where the encoder puts them; the last value is `Refined`.
 
+    A model with a condition is told what belongs to a picture of a person's own (`Explorer.network_for`).
+
     Args:
         explorer: its network is not changed, and no generator but ones of its own is drawn from.
         x_CHW: the picture as the network sees it, in [0, 1].
@@ -91,8 +93,8 @@ def refine(explorer: Explorer, x_CHW: NDArray[np.float32] | Tensor) -> Iterator[
     if tuple(x_CHW.shape) != tuple(explorer.snapshot.image_shape):
         wanted = " × ".join(str(side) for side in explorer.snapshot.image_shape)
         raise UserError(f"The picture does not have the model's shape, {wanted}.", "Put it in again.")
-    model = explorer.network
     x_BCHW = torch.as_tensor(x_CHW).detach().clone().float().to(explorer.device)[None]
+    model = explorer.network_for(x_BCHW)
     with torch.no_grad():
         posterior = explorer.posterior(x_BCHW)
         start_mean_D = posterior.mean[0].float().clone()
@@ -128,7 +130,7 @@ def refine(explorer: Explorer, x_CHW: NDArray[np.float32] | Tensor) -> Iterator[
     found_mean_D, found_sigma_D = _as_numpy(end_mean_D, end_log_sigma_D)
     log_evidence = None
     if len(found_mean_D) <= MOST_DIMENSIONS:
-        coarse = yield from kept_coarse_grid(explorer)
+        coarse = yield from kept_coarse_grid(explorer, model)
         exact = yield from exact_posterior(model, x_BCHW[0], found_mean_D, found_sigma_D, coarse)
         log_evidence = exact.log_evidence
     gain_P = after_P - before_P

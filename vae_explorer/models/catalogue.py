@@ -5,6 +5,8 @@ from __future__ import annotations
 from vae_explorer.models.autoencoder_config import AUTOENCODER, DENOISING_AUTOENCODER, LINEAR_AUTOENCODER
 from vae_explorer.models.beta_tcvae_config import BETA_TCVAE
 from vae_explorer.models.beta_vae_config import BETA_VAE
+from vae_explorer.models.cvae_config import CVAE
+from vae_explorer.models.cvae_quadrants_config import CVAE_QUADRANTS
 from vae_explorer.models.iwae_config import IWAE
 from vae_explorer.models.lda_config import LDA
 from vae_explorer.models.mixture_config import BERNOULLI_MIXTURE, GAUSSIAN_MIXTURE
@@ -21,6 +23,8 @@ for _record in (
     BETA_VAE,
     BETA_TCVAE,
     IWAE,
+    CVAE,
+    CVAE_QUADRANTS,
     PCA,
     PPCA,
     LDA,

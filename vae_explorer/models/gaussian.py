@@ -1,4 +1,4 @@
-"""The diagonal Gaussian posterior and the standard normal prior."""
+"""The diagonal Gaussian, as posterior and as prior."""
 
 from __future__ import annotations
 
@@ -34,6 +34,15 @@ def log_normal(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     return -0.5 * ((z - mean).square() * torch.exp(-log_variance) + log_variance + LOG_TWO_PI)
 
 
+def kl_between_normals(mean: Tensor, log_variance: Tensor, to_mean: Tensor, to_log_variance: Tensor) -> Tensor:
+    """KL(N(m, s^2) || N(m0, s0^2)) of every coordinate, in nats; never negative.
+
+    1/2 ((m - m0)^2 / s0^2 + s^2 / s0^2 - log(s^2 / s0^2) - 1), that of standardised coordinates from N(0, 1).
+    """
+    standardised = (mean - to_mean) * torch.exp(-0.5 * to_log_variance)
+    return kl_from_standard_normal(standardised, log_variance - to_log_variance)
+
+
 def standard_normal_log_prob(z_BD: Tensor) -> Tensor:
     """log N(z; 0, I), shape (B,), in nats."""
     return -0.5 * (z_BD.square() + LOG_TWO_PI).sum(-1)
@@ -41,10 +50,14 @@ def standard_normal_log_prob(z_BD: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class DiagonalGaussian:
-    """N(mean, diag(exp(log_variance))) of a batch; the log-variance is already bounded."""
+    """N(mean, diag(exp(log_variance))) of a batch; the log-variance is already bounded.
+
+    `prior` is the Gaussian that a posterior's KL is taken to, such as p(z|y); N(0, I) where it is None.
+    """
 
     mean: Tensor  # (B, D)
     log_variance: Tensor  # (B, D)
+    prior: DiagonalGaussian | None = None
 
     @cached_property
     def standard_deviation(self) -> Tensor:
@@ -62,9 +75,11 @@ class DiagonalGaussian:
         return -0.5 * (standardised.square() + self.log_variance + LOG_TWO_PI).sum(-1)
 
     def kl_per_dimension(self) -> Tensor:
-        """KL to the standard normal of every coordinate, (B, D), in nats."""
-        return kl_from_standard_normal(self.mean, self.log_variance)
+        """KL to the prior of every coordinate, (B, D), in nats."""
+        if self.prior is None:
+            return kl_from_standard_normal(self.mean, self.log_variance)
+        return kl_between_normals(self.mean, self.log_variance, self.prior.mean, self.prior.log_variance)
 
     def kl(self) -> Tensor:
-        """KL to the standard normal, (B,), in nats."""
+        """KL to the prior, (B,), in nats."""
         return self.kl_per_dimension().sum(-1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,7 +28,9 @@ class Snapshot:
 
     `data_space` says what the network was built for. `codes_ND` holds the posterior mean of every item of the training
     source by item id (float32, on the device), as of the item's last visit, a whole row NaN before the first or where
-    it is not finite; None for a model without codes. `stamp` grows with every snapshot taken in this process.
+    it is not finite; None for a model without codes. `stamp` grows with every snapshot taken in this process. `told` is
+    what places of the map are decoded under where the record has a condition: the number of a class, or the id of the
+    item whose part is given.
     """
 
     run_name: str
@@ -41,6 +43,7 @@ class Snapshot:
     weights: Mapping[str, Tensor]
     codes_ND: Tensor | None
     stamp: int
+    told: int = 0
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -51,6 +54,11 @@ class Snapshot:
     def protocol(self) -> str:
         """How stored pictures become what the network sees."""
         return self.data_space.protocol
+
+
+def with_told(snapshot: Snapshot, told: int) -> Snapshot:
+    """The same weights looked at under another condition: another look, with a stamp of its own."""
+    return replace(snapshot, told=told, stamp=next(_stamps))
 
 
 def take_snapshot(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vae_explorer.models.bodies import decoder_body, encoder_body
 from vae_explorer.models.gaussian import DiagonalGaussian, bounded_log_variance, standard_normal_log_prob
@@ -42,7 +42,7 @@ def sampled_reconstruction(
     model: VariationalAutoencoder, batch: Batch, generator: torch.Generator | None
 ) -> tuple[DiagonalGaussian, Tensor]:
     """q(z|x) and -log p(x|z) at one draw of it, averaged over images, 0-d."""
-    posterior = model.encode(batch.x_BCHW)
+    posterior = model.encode(batch.x_BCHW, model.condition_of(batch.x_BCHW, batch.label_B))
     return posterior, model.reconstruction_at(posterior.sample(generator), batch)
 
 
@@ -64,7 +64,7 @@ def gaussian_objective_of(
         terms={**(more_terms or {}), **bound_terms(reconstruction, kl_D.sum())},
         kl_D=kl_D.detach(),
         codes_BD=posterior.mean.detach(),
-        log_variance_BD=posterior.log_variance.detach(),
+        log_variance_BD=posterior.log_variance.detach() if posterior.prior is None else None,
     )
 
 
@@ -87,10 +87,14 @@ class VariationalAutoencoder(LatentModel):
         self.latent_space = LatentSpace("euclidean", (config.latent_dimensions,))
         self.observation = observation_model(data_space, config)
         channels, height, width = data_space.image_shape
-        latents = config.latent_dimensions
-        self.encoder = encoder_body(config, data_space.image_shape, 2 * latents)
         raw_shape = (channels * self.observation.outputs_per_pixel, height, width)
-        self.decoder = decoder_body(config, latents, raw_shape)
+        self.encoder, self.decoder = self.make_bodies(raw_shape)
+
+    def make_bodies(self, raw_shape: tuple[int, int, int]) -> tuple[nn.Sequential, nn.Sequential]:
+        """Encoder, from pictures to 2 D numbers, and decoder, from latents to raw outputs of this shape."""
+        latents = self.config.latent_dimensions
+        encoder = encoder_body(self.config, self.data_space.image_shape, 2 * latents)
+        return encoder, decoder_body(self.config, latents, raw_shape)
 
     def start_from(self, mean_CHW: Tensor) -> None:
         """Let the decoder start at the mean image, where the configuration asks for it.
@@ -130,7 +134,7 @@ class VariationalAutoencoder(LatentModel):
 
     def reconstruction_at(self, z_BD: Tensor, batch: Batch) -> Tensor:
         """-log p(x|z) averaged over images, 0-d; in training the observation model takes up what it shows."""
-        decoded = self.decode(z_BD)
+        decoded = self.decode(z_BD, self.condition_of(batch.x_BCHW, batch.label_B))
         if self.training:
             self.observation.observe(batch.x_BCHW, decoded)
         return -decoded.log_prob(batch.x_BCHW).mean()

@@ -96,8 +96,8 @@ def _reconstruct(explorer: Explorer, dataset: ImageDataset, num: int) -> Pairs:
     index_N = dataset.heldout_index_N if is_heldout else dataset.train_index_N
     labels_N = None if dataset.labels_N is None else dataset.labels_N[index_N].cpu().numpy()
     chosen = round_the_classes(len(index_N), labels_N, num)
-    pairs = explorer.reconstruct(dataset.images.gather(index_N[chosen]))
     item_ids_N = index_N[chosen].cpu().numpy().astype(np.int64)
+    pairs = explorer.reconstruct(dataset.images.gather(index_N[chosen]), item_ids_N)
     titles = tuple(item_title(dataset, int(item)) for item in item_ids_N)
     return Pairs(pairs, item_ids_N, titles, explorer.snapshot.step, is_heldout)
 

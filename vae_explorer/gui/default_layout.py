@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TABS = {
     "run_config": ("layers", "view", "groups"),
     "samples": ("reconstructions",),
-    "bound_curves": ("path", "own_picture", "codebook", "run_doctor"),
+    "bound_curves": ("path", "own_picture", "codebook", "run_doctor", "measures"),
 }
 """Panels that share a place, behind the one that is seen first."""
 

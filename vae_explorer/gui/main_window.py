@@ -51,6 +51,7 @@ PANELS = (
     ("own_picture", "Your picture", "OwnPicturePanel"),
     ("codebook", "Codebook", "CodebookPanel"),
     ("run_doctor", "Run doctor", "RunDoctorPanel"),
+    ("measures", "Measures", "MeasuresPanel"),
 )
 CLOSE_SECONDS = 3.0
 _MOST_PARKED = 64
@@ -265,6 +266,7 @@ class MainWindow(QMainWindow):
         self.message_bar.dismiss()
         self.hide()
         # Nobody waits for this any more: the window is gone, the run is being saved.
+        self.panel("measures").close_job()
         self.closed_cleanly = self.session.close(CLOSE_SECONDS) and not self.session.unsaved
         self.settings.save()
         self.error_reports.uninstall()

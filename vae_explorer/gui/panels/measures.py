@@ -1,0 +1,320 @@
+"""The panel `panel.measures`: measures of the weights on the map, and the table of compared runs.
+
+What is measured carries protocol, bound, images, split and seed; values of different ones are never ranked together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QSpinBox,
+    QTableView,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from vae_explorer.gui.tables.comparison_table import ComparisonTable
+from vae_explorer.gui.tables.measures_table import MeasuresTable
+from vae_explorer.gui.threads.measuring import Ended, HowFarMeasured, Measuring, MeasuringRequest, SnapshotToMeasure
+from vae_explorer.gui.widgets.group_parts import wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vae_explorer.evaluation.comparison import MeasuredRun
+    from vae_explorer.evaluation.record import Measurement
+    from vae_explorer.gui.session import Session
+    from vae_explorer.latent.explorer import Explorer
+
+_NEAR = "panel.measures"
+_SPLITS = (("test", "Test images"), ("heldout", "Held-out images"), ("train", "Training images"))
+_PROGRESS_STEPS = 1000
+_MOST_IMAGES = 10_000_000
+
+
+class MeasuresPanel(QWidget):
+    """Two pages: the measures of what is looked at, and those of several runs beside one another."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.job = Measuring(self)
+        self.table, self.comparison = MeasuresTable(self), ComparisonTable(self)
+        self.runs: dict[str, MeasuredRun] = {}
+        self._run: MeasuredRun | None = None
+        self._is_active = False
+        self._is_of_folder = False
+        self.split = QComboBox()
+        for name, title in _SPLITS:
+            self.split.addItem(title, name)
+        self.split.setAccessibleName("Images to measure on")
+        self.split.setToolTip("The test split is touched by nothing but an evaluation")
+        self.limit = _count("Images", "all or each measure's own", _MOST_IMAGES, "The first so many images only")
+        self.samples = _count("Samples", "each measure's own", 100_000, "S of the bound, k of IWAE, generated pictures")
+        self.measure_button = QPushButton("Measure")
+        self.measure_button.setProperty("variant", "primary")
+        self.measure_button.setToolTip("Take the ticked measures of the weights of this moment, beside the training")
+        self.bar = QProgressBar()
+        self.bar.setRange(0, _PROGRESS_STEPS)
+        self.bar.setTextVisible(False)
+        self.progress = QLabel()
+        self.progress.setProperty("variant", "muted")
+        self.progress.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.view = _table_view(self.table, "Measures")
+        self.compared = _table_view(self.comparison, "Compared runs")
+        self.refusal = wrapped("")
+        self.add_button, self.copy_button, self.forget_button = (
+            QPushButton(text) for text in ("Add a run…", "Copy", "Forget all")
+        )
+        self.add_button.setToolTip("Take the ticked measures of the newest checkpoint in a run folder")
+        self.copy_button.setToolTip("Copy the table as tab-separated text")
+        self.forget_button.setToolTip("Empty the table; no run is touched")
+        self.pages = QTabWidget()
+        self.pages.setDocumentMode(True)
+        self.pages.addTab(self._page_of_measures(), "Measures")
+        self.pages.addTab(self._page_of_runs(), "Compared runs")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, 8, 12, 8)
+        column.setSpacing(6)
+        column.addWidget(self.pages, 1)
+        column.addWidget(self.bar)
+        column.addWidget(self.progress)
+        self._connect()
+        self._show_running()
+        self._show_runs()
+
+    def _page_of_measures(self) -> QWidget:
+        page, choices = QWidget(), QHBoxLayout()
+        for widget in (self.split, self.limit, self.samples):
+            choices.addWidget(widget)
+        choices.addStretch(1)
+        choices.addWidget(self.measure_button)
+        column = QVBoxLayout(page)
+        column.setContentsMargins(0, 6, 0, 0)
+        column.addLayout(choices)
+        column.addWidget(self.view, 1)
+        return page
+
+    def _page_of_runs(self) -> QWidget:
+        page, row = QWidget(), QHBoxLayout()
+        for button in (self.add_button, self.copy_button, self.forget_button):
+            button.setAutoDefault(False)
+            row.addWidget(button)
+        row.addStretch(1)
+        column = QVBoxLayout(page)
+        column.setContentsMargins(0, 6, 0, 0)
+        column.addLayout(row)
+        column.addWidget(self.compared, 1)
+        column.addWidget(self.refusal)
+        return page
+
+    def _connect(self) -> None:
+        self.measure_button.clicked.connect(self.measure_or_cancel)
+        self.add_button.clicked.connect(self.add_run)
+        self.copy_button.clicked.connect(self._copy)
+        self.forget_button.clicked.connect(self.forget_runs)
+        self.compared.selectionModel().currentChanged.connect(self._show_refusal)
+        self.job.began.connect(self._begin)
+        self.job.progressed.connect(self._show_progress)
+        self.job.measured.connect(self._take)
+        self.job.refused.connect(self._tell_refused)
+        self.job.ended.connect(self._end)
+        self.split.currentIndexChanged.connect(self._ask_obstacles)
+        self.session.snapshot_changed.connect(self._ask_obstacles)
+        self.session.dataset_changed.connect(self._ask_obstacles)
+
+    # --- what a person does
+
+    def set_active(self, visible: bool) -> None:
+        """Hidden, it asks for nothing; an evaluation under way goes on."""
+        self._is_active = visible
+        if visible:
+            self._ask_obstacles()
+        else:
+            self.session.map.withdraw("measures")
+
+    @Slot()
+    def measure_or_cancel(self) -> None:
+        """Take the ticked measures of the weights on the map, or stop doing so."""
+        if self.job.is_running:
+            self.job.cancel()
+            return
+        snapshot, start = self.session.snapshot, self.session.start
+        if snapshot is None:
+            self.session.post("info", "There is no model to measure yet.", "Wait until it has been prepared.", _NEAR)
+            return
+        if not self.table.names_to_take():
+            self.session.post("info", "No measure is ticked.", "Tick one of those that apply.", _NEAR)
+            return
+        config = self.session.config if start is None else start.config
+        self._is_of_folder = False
+        self._start(self._request(SnapshotToMeasure(snapshot, config), self.table.names_to_take()))
+
+    @Slot()
+    def add_run(self, path: Path | None = None) -> None:
+        """Measure a run folder; None asks for it."""
+        if self.job.is_running:
+            self.session.post("info", "An evaluation is under way.", "Wait for its end, or cancel it.", _NEAR)
+            return
+        if not path:
+            name = QFileDialog.getExistingDirectory(self, "Add a run", str(self.session.runs_folder))
+            if not name:
+                return
+            path = Path(name)
+        self._is_of_folder = True
+        self._start(self._request(path, self.table.names_to_take()))
+
+    @Slot()
+    def forget_runs(self) -> None:
+        """No run is compared any more."""
+        self.runs.clear()
+        self._show_runs()
+
+    def close_job(self) -> None:
+        """Stop what is under way; the window goes."""
+        self.job.close()
+
+    def _request(self, subject: SnapshotToMeasure | Path, names: tuple[str, ...]) -> MeasuringRequest:
+        return MeasuringRequest(
+            subject=subject, split=str(self.split.currentData()), names=names, samples=self.samples.value(),
+            limit=self.limit.value(),
+        )  # fmt: skip
+
+    def _start(self, request: MeasuringRequest) -> None:
+        self.job.start(request)
+        self.progress.setText("Reading the images…")
+        self._show_running()
+
+    # --- what the job tells
+
+    @Slot(object)
+    def _begin(self, run: MeasuredRun) -> None:
+        self._run = run
+        if not self._is_of_folder:
+            self.table.forget_values()
+
+    @Slot(object)
+    def _show_progress(self, far: HowFarMeasured) -> None:
+        self.bar.setValue(round(far.fraction * _PROGRESS_STEPS))
+        left = "" if far.seconds_left is None else f", about {max(1, round(far.seconds_left))} s left"
+        self.progress.setText(f"{far.title}{left}")
+
+    @Slot(object)
+    def _take(self, item: Measurement) -> None:
+        if self._run is None:
+            return
+        if not self._is_of_folder:
+            self.table.show_value(item)
+        self._run = replace(self._run, measurements=(*self._run.measurements, item))
+        self.runs[self._run.name] = self._run
+        self._show_runs()
+
+    @Slot(str)
+    def _tell_refused(self, text: str) -> None:
+        self.session.post("info", text, near=_NEAR)
+
+    @Slot(object)
+    def _end(self, ended: Ended) -> None:
+        self._run = None
+        self._show_running()
+        self.progress.setText("Cancelled; what was measured stays." if ended.is_cancelled else "")
+        if ended.error is not None:
+            self.session.post_error(ended.error, near=_NEAR)
+
+    def _show_running(self) -> None:
+        is_running = self.job.is_running
+        self.measure_button.setText("Cancel" if is_running else "Measure")
+        self.add_button.setEnabled(not is_running)
+        self.bar.setVisible(is_running)
+        self.progress.setVisible(is_running or bool(self.progress.text()))
+        if not is_running:
+            self.bar.setValue(0)
+
+    def _show_runs(self) -> None:
+        self.comparison.show_runs(tuple(self.runs.values()))
+        self.compared.resizeColumnsToContents()
+        if not self.runs:
+            self.refusal.setText("Runs that were measured stand here side by side.")
+        elif any(row.refusal for row in self.comparison.rows):
+            self.refusal.setText(next(filter(None, map(self.comparison.refusal_at, range(len(self.comparison.rows))))))
+        else:
+            self.refusal.setText("")
+
+    @Slot(object, object)
+    def _show_refusal(self, current: object, _before: object) -> None:
+        row = current.row()  # type: ignore[attr-defined]  # a model index
+        if 0 <= row < len(self.comparison.rows):
+            self.refusal.setText(self.comparison.refusal_at(row))
+
+    @Slot()
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self.comparison.as_text())
+
+    # --- which measures apply
+
+    @Slot()
+    def _ask_obstacles(self, _news: object = None) -> None:
+        dataset = self.session.dataset
+        if not self._is_active or self.session.snapshot is None or dataset is None:
+            return
+        split = str(self.split.currentData())
+
+        def work(explorer: Explorer) -> dict[str, str]:
+            from vae_explorer.evaluation.catalogue import MEASURES
+            from vae_explorer.evaluation.images import scored_images
+            from vae_explorer.evaluation.needs import Subject, obstacle
+
+            assert explorer.snapshot is not None
+            some = scored_images(
+                dataset.images, dataset.train_index_N[:1], explorer.snapshot.protocol, split,
+                labels_N=dataset.labels_N, num_classes=dataset.num_classes, factors_NF=dataset.factors_NF,
+                factor_names=dataset.factor_names,
+            )  # fmt: skip
+            subject = Subject(explorer.record, explorer.network, some, has_training=True)
+            return {measure.name: obstacle(measure, subject) for measure in MEASURES}
+
+        self.session.map.explore("measures", work, self._show_obstacles)
+
+    def _show_obstacles(self, obstacles: Mapping[str, str]) -> None:
+        self.table.show_obstacles(obstacles)
+
+
+def _count(label: str, none: str, most: int, tip: str) -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(0, most)
+    box.setPrefix(f"{label}: ")
+    box.setSpecialValueText(f"{label}: {none}")
+    box.setGroupSeparatorShown(True)
+    box.setToolTip(f"{tip}; 0 leaves it to each measure")
+    box.setAccessibleName(label)
+    return box
+
+
+def _table_view(table: MeasuresTable | ComparisonTable, name: str) -> QTableView:
+    view = QTableView()
+    view.setModel(table)
+    view.setAccessibleName(name)
+    view.verticalHeader().hide()
+    view.setShowGrid(False)
+    view.setAlternatingRowColors(True)
+    view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+    view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    view.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    view.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    return view

@@ -146,6 +146,24 @@ ROWS: list[Row] = [
         Row(name=f"iwae-{samples}", train=iwae_network(samples), checks=(IWAE_500, Check(measure="active_units")))
         for samples in (1, 50)
     ),
+    *(
+        Row(
+            name=f"ppca-{latents}",
+            train=("--preset", "pca", "--model", "ppca", "--protocol", "gaussian", "--latent-dim", str(latents)),
+            checks=(Check(measure="nll", low=nll - 0.1, high=nll + 0.1),),
+        )
+        for latents, nll in ((2, -14.4), (10, -186.0), (20, -306.6), (50, -517.6))
+    ),
+    Row(
+        name="mixture-2d",  # the entropy of eight-gaussians is 1.698 nats
+        train=("--preset", "mixture-2d", "--seed", "0"),
+        checks=(Check(measure="nll", low=1.64, high=1.76),),
+    ),
+    Row(
+        name="bernoulli-mixture-10",
+        train=("--preset", "bernoulli-mixture", "--seed", "0"),
+        checks=(Check(measure="nll", high=169.0),),
+    ),
     *(rate_distortion(beta) for beta in BETAS),
     *(codebook(num_codes, epochs) for num_codes, epochs in ((64, 4), (512, 6))),
 ]

@@ -17,12 +17,16 @@ from vae_explorer.gui.session_words import State
 from vae_explorer.latent.layers import LAYERS
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.record import ModelRecord
-from vae_explorer.training.run_config import with_value
+from vae_explorer.training.run_config import load_preset, with_value
 
 
 def trained(record: ModelRecord, open_window: Callable[..., MainWindow], qtbot: QtBot) -> MainWindow:
     config = with_value(tiny_config(epochs=3), "model.name", record.name)
-    window = open_window(with_value(config, "data.protocol", protocol_for(record)))
+    return run_in(open_window(with_value(config, "data.protocol", protocol_for(record))), qtbot)
+
+
+def run_in(window: MainWindow, qtbot: QtBot) -> MainWindow:
+    """Train to the end, and look at every panel."""
     defects: list[str] = []
     window.session.defect_reported.connect(defects.append)
     window.commands.actions["action.train"].trigger()
@@ -66,3 +70,13 @@ def test_a_mixture_has_no_plane_and_says_what_there_is_instead(
     samples = window.panel("samples")
     window.docks["samples"].raise_()
     qtbot.waitUntil(lambda: "p(z)" in samples._caption.text(), timeout=WAIT_MS)
+
+
+def test_the_preset_of_points_shows_one_em_step_a_training_step(
+    open_window: Callable[..., MainWindow], qtbot: QtBot
+) -> None:
+    config = with_value(load_preset("mixture-2d").config, "training.epochs", 12)
+    window = run_in(open_window(config), qtbot)
+    series = window.session.history.train("log_likelihood")
+    assert len(series) == 12
+    assert (series[1:] >= series[:-1] - 1e-5).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -116,3 +118,20 @@ def test_more_components_than_items_are_refused_before_the_first_step(
     config = with_value(config_for(MODELS["bernoulli_mixture"], tiny_config), "model.num_components", 241)
     with pytest.raises(SettingError, match="241 components are more than the 240 items"):
         Trainer(config, tiny_dataset)
+
+
+def test_building_on_the_meta_device_imports_no_compiler() -> None:
+    """The explorer builds there while a person waits; some constructors import torch's compiler first, for seconds."""
+    program = (
+        "import sys, torch\n"
+        "from vae_explorer.models.building import build_model\n"
+        "from vae_explorer.models.catalogue import MODELS\n"
+        "from tests.model_data import data_space_for\n"
+        "with torch.device('meta'):\n"
+        "    for record in (record for record in MODELS if record.is_fitted):\n"
+        "        build_model(record.name, record.config_type(), data_space_for(record))\n"
+        "        assert 'torch._inductor' not in sys.modules, record.name\n"
+        "        assert 'sympy' not in sys.modules, record.name\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -36,7 +36,7 @@ class BernoulliMixture(Mixture):
     def __init__(self, config: BernoulliMixtureConfig, data_space: DataSpace) -> None:
         super().__init__(config.num_components, data_space)
         self.smoothing = config.smoothing
-        self.register_buffer("first_KP", torch.zeros_like(self.mean_KP))
+        self.register_buffer("first_KP", torch.zeros(self.mean_KP.shape, dtype=torch.float64))
 
     def start_from(self, mean_CHW: Tensor) -> None:
         """Until images are there to start from, every component is the mean image."""

@@ -82,8 +82,11 @@ class GaussianMixture(Mixture):
         }
         shape = shapes[config.covariance]
         self.is_matrix = len(shape) == 3
-        scale = torch.eye(numbers).expand(shape) if self.is_matrix else torch.ones(shape)
-        self.scale = nn.Parameter(scale.double().contiguous(), requires_grad=False)
+        scale = torch.zeros(shape, dtype=torch.float64) if self.is_matrix else torch.ones(shape, dtype=torch.float64)
+        if self.is_matrix:
+            # On the meta device, where the explorer builds, `torch.eye` would import seconds of Python first.
+            scale.diagonal(dim1=-2, dim2=-1).fill_(1.0)
+        self.scale = nn.Parameter(scale, requires_grad=False)
         self.register_buffer("first_KP", torch.zeros(components, numbers, dtype=torch.float64))
         self.register_buffer("second", torch.zeros(shape, dtype=torch.float64))
 

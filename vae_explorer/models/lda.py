@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from vae_explorer.errors import SettingError
 from vae_explorer.models.deterministic import Picture, PointCode
 from vae_explorer.models.interface import Batch, LatentModel, Latents, LatentSpace, Objective
-from vae_explorer.models.scatter import Scatter, random_axes, require_scatter, with_fixed_signs
+from vae_explorer.models.scatter import Scatter, coordinate_axes, require_scatter, with_fixed_signs
 
 if TYPE_CHECKING:
     from vae_explorer.models.data_space import DataSpace
@@ -50,7 +50,7 @@ class LinearDiscriminantAnalysis(LatentModel):
         self.scatter = Scatter(numbers)
         self.register_buffer("class_items_K", torch.zeros(classes, dtype=torch.float64))
         self.register_buffer("class_sum_KP", torch.zeros(classes, numbers, dtype=torch.float64))
-        axes_DP = random_axes(latent_dimensions, numbers)
+        axes_DP = coordinate_axes(latent_dimensions, numbers)
         self.mean_P = nn.Parameter(torch.full((numbers,), 0.5), requires_grad=False)
         self.axes_DP = nn.Parameter(axes_DP, requires_grad=False)
         self.patterns_DP = nn.Parameter(axes_DP.clone(), requires_grad=False)

@@ -85,7 +85,8 @@ class Mixture(LatentModel):
         shape = (num_components, data_space.num_pixels)
         self.weight_K = _weights(torch.full((num_components,), 1.0 / num_components))
         self.mean_KP = _weights(torch.full(shape, 0.5))
-        self.register_buffer("seed", torch.randint(2**31, ()))
+        # On the meta device, where the explorer builds, `torch.randint` would import seconds of Python first.
+        self.register_buffer("seed", torch.zeros((), dtype=torch.int64).random_(2**31))
         self.register_buffer("num_seeds", torch.zeros((), dtype=torch.int64))
         self.register_buffer("seed_KP", torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("r_sum_K", torch.zeros(num_components, dtype=torch.float64))

@@ -25,7 +25,7 @@ from vae_explorer.models.deterministic import Picture, PointCode
 from vae_explorer.models.gaussian import LOG_TWO_PI, DiagonalGaussian, standard_normal_log_prob
 from vae_explorer.models.gaussian_pixels import Gaussian
 from vae_explorer.models.interface import Batch, LatentModel, Latents, LatentSpace, Objective
-from vae_explorer.models.scatter import Scatter, random_axes, require_scatter, with_fixed_signs
+from vae_explorer.models.scatter import Scatter, coordinate_axes, require_scatter, with_fixed_signs
 
 if TYPE_CHECKING:
     from vae_explorer.models.data_space import DataSpace
@@ -45,7 +45,7 @@ class PrincipalComponents(LatentModel):
         self.latent_space = LatentSpace("euclidean", (latent_dimensions,))
         self.scatter = Scatter(numbers)
         self.mean_P = nn.Parameter(torch.full((numbers,), 0.5), requires_grad=False)
-        self.loadings_DP = nn.Parameter(random_axes(latent_dimensions, numbers), requires_grad=False)
+        self.loadings_DP = nn.Parameter(coordinate_axes(latent_dimensions, numbers), requires_grad=False)
         self.variance_D = nn.Parameter(torch.ones(latent_dimensions), requires_grad=False)
         self.rest_variance = nn.Parameter(torch.tensor(0.05), requires_grad=False)
 

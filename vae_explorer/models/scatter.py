@@ -92,7 +92,9 @@ def with_fixed_signs(axes_DP: Tensor) -> Tensor:
     return axes_DP * torch.where(axes_DP.gather(-1, largest_D1) < 0, -1.0, 1.0)
 
 
-def random_axes(num_axes: int, num_numbers: int) -> Tensor:
-    """Orthonormal rows (num_axes, num_numbers) from torch's global generator, for before the first batch."""
-    columns_PD: Tensor = torch.linalg.qr(torch.randn(num_numbers, num_axes)).Q
-    return columns_PD.T.contiguous()
+def coordinate_axes(num_axes: int, num_numbers: int) -> Tensor:
+    """Orthonormal rows (num_axes, num_numbers) to look through before the first batch: coordinates evenly spread."""
+    axes_DP = torch.zeros(num_axes, num_numbers)
+    for number, axis_P in enumerate(axes_DP):
+        axis_P[(2 * number + 1) * num_numbers // (2 * num_axes)] = 1.0
+    return axes_DP

@@ -25,7 +25,10 @@ from vae_explorer.export.images import (
     save_png,
     traversal_latents,
 )
+from vae_explorer.models.building import build_model
+from vae_explorer.models.data_space import DataSpace
 from vae_explorer.models.interface import LatentModel
+from vae_explorer.models.vqvae_config import VQVAEConfig
 
 
 @pytest.fixture
@@ -164,3 +167,14 @@ def test_what_cannot_be_made_or_saved_is_one_sentence(
     with pytest.raises(FileError, match="the disk is full"):
         save_png(tmp_path / "grid.png", pixels + 9, {})
     assert (tmp_path / "grid.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["manifold", "traversals", "interpolation"])
+def test_a_model_of_code_grids_has_no_grids_of_points(kind: str) -> None:
+    config = VQVAEConfig(num_codes=4, body_channels=4, prior_channels=4, prior_layers=1)
+    model = build_model("vqvae", config, DataSpace((1, 8, 8))).eval()
+    images_NCHW = torch.rand(6, 1, 8, 8)
+    with pytest.raises(UserError, match="needs latent points"):
+        render_grid(kind, model, GridSpec(2, 3), images_NCHW)
+    for possible in ("prior", "reconstructions"):
+        assert render_grid(possible, model, GridSpec(2, 3), images_NCHW).dtype == np.uint8

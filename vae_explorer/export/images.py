@@ -75,12 +75,17 @@ def render_grid(kind: str, model: LatentModel, spec: GridSpec, images_NCHW: Tens
     `images_NCHW` are the pictures to reconstruct or to go between, float in [0, 1] on the model's device; `seed` says
     which of them are shown. With images, samples are ex-post: from a density fitted to their codes. The model is in
     evaluation mode; for `manifold` with more than two latent dimensions the first two vary and the others stay at 0.
-    Raises UserError for an unknown kind or a grid too large.
+    Raises UserError for an unknown kind, one that this model has no latent points for, or a grid too large.
     """
     if kind not in GRID_KINDS:
         raise UserError(f"There is no kind of grid named '{kind}'.", nearest_hint(kind, GRID_KINDS))
     if kind in NEEDS_IMAGES and (images_NCHW is None or len(images_NCHW) == 0):
         raise UserError(f"A grid of {kind} needs images.", "Choose a run whose data set is here, or another kind.")
+    if kind not in {"prior", "reconstructions"} and model.latent_space.dimensions == 0:
+        raise UserError(
+            f"A grid of kind '{kind}' needs latent points in R^d, and this model has none.",
+            "Choose the kind prior or reconstructions.",
+        )
     device = next(model.parameters()).device
     generator = torch.Generator(device=device).manual_seed(spec.seed)
     with torch.inference_mode():
@@ -95,7 +100,6 @@ def render_grid(kind: str, model: LatentModel, spec: GridSpec, images_NCHW: Tens
         elif kind == "interpolation":
             z_ND = _paths(model, spec, images_NCHW, generator)
         else:
-            assert model.latent_space.dimensions > 0, "a model without a latent R^d has no such grid"
             grid = traversal_latents if kind == "traversals" else manifold_latents
             z_ND = grid(spec, model.latent_space.dimensions).to(device)
         pictures = model.decode(z_ND).mean_BCHW

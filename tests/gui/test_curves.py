@@ -77,6 +77,7 @@ def test_terms_of_the_heldout_checks_have_their_dots_and_give_way_where_room_is_
     panel.resize(900, 640)
     qtbot.waitUntil(lambda: len(information.heldout.getData()[1]) == 1, timeout=2000)
     assert information.heldout.getData()[1][0] == 2.5
+    assert (information.title.train_text, information.title.heldout_text) == ("", "2.5")
     assert all(plot(panel, name).isVisible() for name in ("elbo", "reconstruction", "kl", "total_correlation"))
 
 

@@ -238,6 +238,8 @@ class BoundCurvesPanel(QWidget):
         if is_schedule:
             return CurveNumbers(train_x[seen], history.train(name)[seen], np.empty(0), np.empty(0))
         passed = visible_slice(heldout_x, *self._x_range)
+        if any(term.name == name and term.is_heldout_only for term in self._terms):
+            return CurveNumbers(np.empty(0), np.empty(0), heldout_x[passed], history.heldout(name)[passed])
         return CurveNumbers(train_x[seen], history.train(name)[seen], heldout_x[passed], history.heldout(name)[passed])
 
     def _marks(self) -> tuple[CurveMark, ...]:

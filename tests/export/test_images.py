@@ -173,8 +173,8 @@ def test_what_cannot_be_made_or_saved_is_one_sentence(
 def test_a_model_of_code_grids_has_no_grids_of_points(kind: str) -> None:
     config = VQVAEConfig(num_codes=4, body_channels=4, prior_channels=4, prior_layers=1)
     model = build_model("vqvae", config, DataSpace((1, 8, 8))).eval()
-    images_NCHW = torch.rand(6, 1, 8, 8)
+    images_NCHW, spec = torch.rand(6, 1, 8, 8), GridSpec(rows=2, columns=3)
     with pytest.raises(UserError, match="needs latent points"):
-        render_grid(kind, model, GridSpec(2, 3), images_NCHW)
-    for possible in ("prior", "reconstructions"):
-        assert render_grid(possible, model, GridSpec(2, 3), images_NCHW).dtype == np.uint8
+        render_grid(kind, model, spec, images_NCHW)
+    for possible, given in (("prior", None), ("reconstructions", images_NCHW)):
+        assert render_grid(possible, model, spec, given).dtype == np.uint8

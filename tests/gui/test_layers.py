@@ -66,7 +66,8 @@ def test_every_layer_is_drawn_with_what_is_needed_to_read_it(ready: MainWindow, 
     assert row.eye.isChecked()
     assert row.title.toolTip().startswith(LAYERS[name].summary)
     assert whole.legend is not None
-    assert whole.legend.unit
+    # Classes have names and no unit.
+    assert whole.legend.unit or name in {"codes", "regions"}
     assert row.legend.legend == whole.legend
     assert row.legend.height() > 0
     assert row.readout.text() == whole.readout != ""
@@ -224,6 +225,33 @@ def test_a_layer_that_lags_behind_training_says_how_old_it_is(
     qtbot.waitUntil(lambda: row.age.text().endswith(" s old"), timeout=WAIT_MS)
     row.show_drawing(LayerDrawing(ready.panel("latent_map").canvas.frame.rect, readout="new"))
     assert row.age.text() == ""
+
+
+def test_what_is_found_apart_from_the_place_is_not_begun_anew_by_a_frame_that_follows(
+    ready: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, begun = threading.Event(), []
+
+    def slow(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | None]:
+        begun.append(request.rect)
+        yield LayerDrawing(request.rect, is_whole=False, extras={"is_apart": True})
+        while not gate.wait(0.001):
+            yield None
+        yield LayerDrawing(request.rect, readout=f"of stamp {explorer.stamp}")
+
+    monkeypatch.setattr("vae_explorer.latent.regions_layer.draw", slow)
+    asking = ready.panel("latent_map").asking
+    with qtbot.waitSignal(ready.session.history_changed, timeout=WAIT_MS):
+        ready.session.train()
+    ready.session.map.set_layer("regions", is_shown=True)
+    qtbot.waitUntil(lambda: "regions" in asking._shown, timeout=WAIT_MS)
+    for _ in range(3):
+        asking._ask_surveys()
+        qtbot.wait(20)
+    assert len(begun) == 1
+    gate.set()
+    # Then the place in sight now.
+    qtbot.waitUntil(lambda: len(begun) == 2, timeout=WAIT_MS)
 
 
 def test_isochrones_follow_the_selected_pin(ready: MainWindow, qtbot: QtBot) -> None:

@@ -64,6 +64,7 @@ class LayerAsking(QObject):
         self._shown: dict[str, LayerDrawing] = {}
         self._asked_at: dict[str, float] = {}
         self._under_way: set[str] = set()
+        self._again: set[str] = set()
         self._survey_rests_until = 0.0
         self._settling = QTimer(self)
         self._settling.setSingleShot(True)
@@ -170,6 +171,9 @@ class LayerAsking(QObject):
                 # What has a share of its own does not keep the others waiting.
                 seconds = drawn.seconds - drawn.drawing.extras.get("seconds_apart", 0.0)
                 self._survey_rests_until = time.monotonic() + seconds / SURVEY_SHARE
+                if name in self._again:
+                    self._again.discard(name)
+                    self.ask(name)
                 self._look_on()
             elif drawn.stamp >= self._session.explorer_thread.stamp:
                 self._owed.discard(name)
@@ -219,6 +223,7 @@ class LayerAsking(QObject):
         self._map.withdraw(name)
         self._owed.discard(name)
         self._under_way.discard(name)
+        self._again.discard(name)
         if self._shown.pop(name, None) is not None:
             self._map.layer_drawn.emit(name, None)
 
@@ -255,10 +260,22 @@ class LayerAsking(QObject):
 
     @Slot()
     def _ask_surveys(self) -> None:
-        place = self._frame_of()
+        if self._frame_of() is None:
+            return
         for record in self._shown_records():
-            if record.is_survey and place is not None:
+            if record.is_survey and self._must_end_first(record.name):
+                self._again.add(record.name)
+            elif record.is_survey:
                 self.ask(record.name)
+
+    def _must_end_first(self, name: str) -> bool:
+        """Whether a layer shows its colours and works on what does not depend on the place.
+
+        In training, begun anew it would begin with newer weights, and under a frame that follows the codes never end.
+        """
+        shown = self._shown.get(name)
+        is_apart = name in self._under_way and shown is not None and "is_apart" in shown.extras
+        return is_apart and self._session.state is State.TRAINING
 
     @Slot(str)
     def _layer_changed(self, name: str) -> None:

@@ -129,7 +129,9 @@ def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | N
         return
     known: _Known | None = explorer.lasting.get("surgery")
     if known is None or (known.stamp != explorer.stamp and not (request.is_training and known.is_recent)):
-        yield replace(_told(explorer, drawing, legend, known), is_whole=False)
+        told = _told(explorer, drawing, legend, known)
+        told.extras["is_apart"] = True
+        yield replace(told, is_whole=False)
         known = yield from _decomposed(explorer)
         told = _told(explorer, drawing, legend, known)
         told.extras["seconds_apart"] = known.seconds
@@ -140,7 +142,8 @@ def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | N
 
 def _told(explorer: Explorer, drawing: LayerDrawing, legend: Legend, known: _Known | None) -> LayerDrawing:
     if known is None:
-        return replace(drawing, legend=legend)
+        said = "Finding the parts of the KL from the posteriors of all images…"
+        return replace(drawing, legend=legend, readout=said, extras={})
     num_items = known.parts.num_images if explorer.dataset is None else len(explorer.dataset.train_index_N)
     said = surgery_words(known.parts, num_items)
     if known.stamp != explorer.stamp:

@@ -93,11 +93,12 @@ class PathPanel(QWidget):
         layout.setContentsMargins(_MARGIN, 6, _MARGIN, 4)
         layout.setSpacing(3)
         layout.addWidget(self.controls)
-        layout.addWidget(self.strip, 1)
-        layout.addWidget(self.straight_strip, 1)
+        layout.addWidget(self.strip, 3)
+        layout.addWidget(self.straight_strip, 2)
         foot = QHBoxLayout()
         foot.setSpacing(8)
         foot.addWidget(self.text, 1)
+        foot.addWidget(self.controls.lengths_in, 0, Qt.AlignmentFlag.AlignBottom)
         foot.addWidget(self.straighten_button, 0, Qt.AlignmentFlag.AlignBottom)
         layout.addLayout(foot)
         session.map.arranged.connect(self._arranged)
@@ -364,8 +365,7 @@ class PathPanel(QWidget):
 
     def _show_straight(self, result: PathResult) -> None:
         """The straight path below, its ruler on the same scale."""
-        metric = PATH_METRICS[result.metric]
-        end = max(result.length, result.straight_length)
+        metric, end = PATH_METRICS[result.metric], max(result.length, result.straight_length)
         for strip in (self.strip, self.straight_strip):
             strip.show_lengths_in(metric.words, metric.unit, end)
         if result.straight is not None:

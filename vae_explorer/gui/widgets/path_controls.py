@@ -28,7 +28,8 @@ _BOX_PADDING, _SPIN_PADDING = 54, 38  # of the style sheet, with the arrows
 
 
 class PathControls(QWidget):
-    """Shows a choice and says what the person made of it; rows break where the panel is narrow.
+    """Shows a choice and says what the person made of it; rows break where the panel is narrow. `lengths_in` is
+    placed by the panel, beside the lengths.
 
     chosen(PathChoice, str, str): the choice, the words of the step to undo, and its merge key. rate_changed(int), in
     frames a second. play_clicked(), save_clicked().

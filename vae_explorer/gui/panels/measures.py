@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from vae_explorer.latent.explorer import Explorer
 
 _NEAR = "panel.measures"
-_SPLITS = (("test", "Test images"), ("heldout", "Held-out images"), ("train", "Training images"))
+_SPLITS = (("test", "Test"), ("heldout", "Held out"), ("train", "Training"))
 _PROGRESS_STEPS = 1000
 _MOST_IMAGES = 10_000_000
 
@@ -62,10 +62,11 @@ class MeasuresPanel(QWidget):
         self.split = QComboBox()
         for name, title in _SPLITS:
             self.split.addItem(title, name)
+        self.split.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.split.setAccessibleName("Images to measure on")
         self.split.setToolTip("The test split is touched by nothing but an evaluation")
-        self.limit = _count("Images", "all or each measure's own", _MOST_IMAGES, "The first so many images only")
-        self.samples = _count("Samples", "each measure's own", 100_000, "S of the bound, k of IWAE, generated pictures")
+        self.limit = _count("Images", "default", _MOST_IMAGES, "The first so many images only")
+        self.samples = _count("Samples", "default", 100_000, "S of the bound, k of IWAE, generated pictures")
         self.measure_button = QPushButton("Measure")
         self.measure_button.setProperty("variant", "primary")
         self.measure_button.setToolTip("Take the ticked measures of the weights of this moment, beside the training")
@@ -86,8 +87,15 @@ class MeasuresPanel(QWidget):
         self.forget_button.setToolTip("Empty the table; no run is touched")
         self.pages = QTabWidget()
         self.pages.setDocumentMode(True)
-        self.pages.addTab(self._page_of_measures(), "Measures")
-        self.pages.addTab(self._page_of_runs(), "Compared runs")
+        self.pages.setUsesScrollButtons(False)
+        self.pages.addTab(self._page(self.view), "Measures")
+        self.pages.addTab(self._page(self.compared, self.refusal), "Compared runs")
+        self._corners = (
+            _row(self.split, self.limit, self.samples, self.measure_button),
+            _row(self.add_button, self.copy_button, self.forget_button),
+        )
+        self.pages.currentChanged.connect(self._show_corner)
+        self._show_corner(0)
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 8, 12, 8)
         column.setSpacing(6)
@@ -98,30 +106,23 @@ class MeasuresPanel(QWidget):
         self._show_running()
         self._show_runs()
 
-    def _page_of_measures(self) -> QWidget:
-        page, choices = QWidget(), QHBoxLayout()
-        for widget in (self.split, self.limit, self.samples):
-            choices.addWidget(widget)
-        choices.addStretch(1)
-        choices.addWidget(self.measure_button)
+    @staticmethod
+    def _page(*widgets: QWidget) -> QWidget:
+        page = QWidget()
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 6, 0, 0)
-        column.addLayout(choices)
-        column.addWidget(self.view, 1)
+        for widget in widgets:
+            column.addWidget(widget)
         return page
 
-    def _page_of_runs(self) -> QWidget:
-        page, row = QWidget(), QHBoxLayout()
-        for button in (self.add_button, self.copy_button, self.forget_button):
-            button.setAutoDefault(False)
-            row.addWidget(button)
-        row.addStretch(1)
-        column = QVBoxLayout(page)
-        column.setContentsMargins(0, 6, 0, 0)
-        column.addLayout(row)
-        column.addWidget(self.compared, 1)
-        column.addWidget(self.refusal)
-        return page
+    @Slot(int)
+    def _show_corner(self, page: int) -> None:
+        """What a page can do stands beside the names of the pages, so that the table has the height."""
+        before = self.pages.cornerWidget()
+        if before is not None:
+            before.hide()
+        self.pages.setCornerWidget(self._corners[page])
+        self._corners[page].show()
 
     def _connect(self) -> None:
         self.measure_button.clicked.connect(self.measure_or_cancel)
@@ -294,11 +295,24 @@ class MeasuresPanel(QWidget):
         self.table.show_obstacles(obstacles)
 
 
+def _row(*widgets: QWidget) -> QWidget:
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 4)
+    layout.setSpacing(6)
+    for widget in widgets:
+        if isinstance(widget, QPushButton):
+            widget.setAutoDefault(False)
+        layout.addWidget(widget)
+    return row
+
+
 def _count(label: str, none: str, most: int, tip: str) -> QSpinBox:
     box = QSpinBox()
     box.setRange(0, most)
     box.setPrefix(f"{label}: ")
     box.setSpecialValueText(f"{label}: {none}")
+    box.setFixedWidth(box.fontMetrics().horizontalAdvance(f"{label}: default") + 44)
     box.setGroupSeparatorShown(True)
     box.setToolTip(f"{tip}; 0 leaves it to each measure")
     box.setAccessibleName(label)
@@ -315,6 +329,7 @@ def _table_view(table: MeasuresTable | ComparisonTable, name: str) -> QTableView
     view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
     view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    view.horizontalHeader().setStretchLastSection(True)
     view.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     view.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
     return view

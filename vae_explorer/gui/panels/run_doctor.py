@@ -39,7 +39,7 @@ class RunDoctorPanel(QScrollArea):
         self._data: tuple[tuple[float, float], float] | None = None
         self.cards: list[FindingCard] = []
         self.nothing = wrapped(_WAITING)
-        about = ", ".join(rule.title[0].lower() + rule.title[1:] for rule in DOCTOR_RULES)
+        about = ", ".join(_inside_a_sentence(rule.title) for rule in DOCTOR_RULES)
         self.rules = wrapped(f"Watched: {about}.")
         content = FittedContent(self)
         self._column = QVBoxLayout(content)
@@ -184,7 +184,7 @@ class FindingCard(QFrame):
         row.addWidget(self.button)
         row.addStretch(1)
         column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 4)
+        column.setContentsMargins(12, 8, 12, 10)
         column.setSpacing(4)
         for widget in (self.title, self.text, self.hint):
             column.addWidget(widget)
@@ -196,7 +196,7 @@ class FindingCard(QFrame):
         """Another finding, or the same with newer numbers."""
         self._finding = finding
         rule = DOCTOR_RULES[finding.rule]
-        self.title.setText(f"{_WORDS[finding.severity]}: {rule.title[0].lower() + rule.title[1:]}")
+        self.title.setText(f"{_WORDS[finding.severity]}: {_inside_a_sentence(rule.title)}")
         self.title.setToolTip(f"{rule.summary}\n{rule.reference}")
         self.text.setText(finding.text)
         self.hint.setText(finding.hint)
@@ -216,6 +216,10 @@ class FindingCard(QFrame):
         grave = self._finding is not None and self._finding.severity
         colour = {"error": colours.error, "warning": colours.warning}.get(str(grave), colours.muted)
         self.title.setStyleSheet(f"font-weight: 600; color: {colour};")
+
+
+def _inside_a_sentence(title: str) -> str:
+    return title if title[1].isupper() else title[0].lower() + title[1:]
 
 
 def _what_it_does(mend: Mend) -> str:

@@ -9,7 +9,15 @@ import pytest
 import torch
 
 from tests.evaluation.known_models import Constant, evaluation_of, pictures_of
-from vae_explorer.evaluation.reconstructions import LEAST_ERROR, psnr, squared_error, ssim, structural_similarity
+from vae_explorer.evaluation.reconstructions import (
+    LEAST_ERROR,
+    denoising_error,
+    psnr,
+    squared_error,
+    ssim,
+    structural_similarity,
+)
+from vae_explorer.models.deterministic import Picture, PointCode
 
 
 def by_windows(first: np.ndarray, second: np.ndarray, weight: np.ndarray, factor: float) -> float:
@@ -93,3 +101,23 @@ def test_bits_are_compared_with_the_grey_levels_they_were_drawn_from() -> None:
     bits = (torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)) < 0.2).to(torch.uint8)
     images = pictures_of(bits, "dynamic", binarised=True, grey_NCHW=levels)
     assert squared_error(evaluation_of(Constant(0.2), images)).value == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_denoising_error_is_that_against_the_clean_picture_from_one_corrupted_by_the_seed() -> None:
+    class Identity(Constant):
+        """Gives back what it is shown, half of it black."""
+
+        def corrupted(self, x_BCHW: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+            return x_BCHW * (torch.rand(x_BCHW.shape, generator=generator) < 0.5)
+
+        def encode(self, x_BCHW: torch.Tensor, condition: object = None) -> PointCode:
+            return PointCode(x_BCHW.flatten(1))
+
+        def decode(self, z: torch.Tensor, condition: object = None) -> Picture:
+            return Picture(z.unflatten(1, (1, 8, 8)))
+
+    stored = torch.full((400, 1, 8, 8), 102, dtype=torch.uint8)  # 0.4 in [0, 1]
+    found = denoising_error(evaluation_of(Identity(0.0), pictures_of(stored, "grey")))
+    assert found.value == pytest.approx(0.5 * 0.4**2, rel=0.02)
+    again = denoising_error(evaluation_of(Identity(0.0), pictures_of(stored, "grey"), seed=1))
+    assert again.value != found.value

@@ -175,6 +175,12 @@ for _record in (
         cost="under a second for 10,000 images",
     ),
     Measure(
+        name="denoising_error", title="Denoising error", unit="per pixel", better="lower", group="reconstruction",
+        summary="Mean squared error a pixel of what a denoising model makes of pictures that were corrupted anew.",
+        reference="Vincent et al., Stacked denoising autoencoders, 2010", needs=frozenset({"corruption"}),
+        take="vae_explorer.evaluation.reconstructions:denoising_error", cost="under a second for 10,000 images",
+    ),
+    Measure(
         name="psnr", title="PSNR", unit="dB", better="higher", group="reconstruction",
         summary="Peak signal-to-noise ratio of the mean squared error; the mean of each image's is another number.",
         reference="scikit-image, metrics", needs=frozenset({"pictures"}), by_default=False,

@@ -62,6 +62,7 @@ _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     "likelihood": (lambda subject: subject.record.has_likelihood, "model '{model}' has no likelihood"),
     "prior": (lambda subject: subject.record.has_prior, "model '{model}' has no prior"),
     "codes": (lambda subject: subject.record.has_codes, "model '{model}' has no codes"),
+    "corruption": (lambda subject: subject.record.is_denoising, "model '{model}' is not trained to undo a corruption"),
     "codebook": (lambda subject: subject.record.has_codebook, "model '{model}' has no codebook"),
     "Gaussian posterior": (
         lambda subject: subject.record.has_codes and subject.record.has_gaussian_posterior,

@@ -34,6 +34,18 @@ def squared_error(evaluation: Evaluation) -> Outcome:
     return Outcome.mean_of(error_N)
 
 
+def denoising_error(evaluation: Evaluation) -> Outcome:
+    """Mean squared error a pixel against the clean picture, decoded from one that was corrupted as in training."""
+    model, errors = evaluation.model, []
+    with torch.inference_mode():
+        for block in blocks(model, evaluation.images, evaluation.seed, advance=evaluation.advance):
+            given_BCHW = model.corrupted(block.x_BCHW, block.generator)
+            assert given_BCHW is not None, "the record says that the model undoes a corruption"
+            decoded_BCHW = model.decode(model.encode(given_BCHW, block.condition).mean, block.condition).mean_BCHW
+            errors.append((decoded_BCHW - block.x_BCHW).double().square().flatten(1).mean(1).cpu())
+    return Outcome.mean_of(torch.cat(errors))
+
+
 def psnr(evaluation: Evaluation) -> Outcome:
     """PSNR of the mean error, and in `detail` the mean of the PSNRs, which is another number."""
     error_N, _ = _errors(evaluation)

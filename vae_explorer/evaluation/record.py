@@ -11,6 +11,7 @@ Need = Literal[
     "prior",  # p(z) is known and can be sampled
     "codes",  # encode gives a point of R^d
     "codebook",  # encode gives a grid of codes
+    "corruption",  # the model is trained to undo one
     "Gaussian posterior",  # q(z|x) is a diagonal Gaussian
     "plane",  # one or two latent dimensions, summed over on a grid
     "more than two dimensions",

@@ -120,4 +120,5 @@ DENOISING_AUTOENCODER = ModelRecord(
     builder=_denoising_builder,
     map_note=f"A place is the code of a clean picture; far from the codes decoding is extrapolation; {_EX_POST}.",
     has_gaussian_posterior=False,
+    is_denoising=True,
 )

@@ -55,6 +55,7 @@ class ModelRecord:
     is_fitted: bool = False
     has_density: bool = False  # log_density gives log p(x) itself, in closed form
     has_gaussian_posterior: bool = True  # q(z|x) is a diagonal Gaussian in R^d; layers of the map stand on it
+    is_denoising: bool = False  # trained to undo `corrupted`
     has_codebook: bool = False  # encode gives a grid of codes, `codebook.codes_KD` are their vectors
 
     @property

@@ -171,6 +171,10 @@ def _add_sample(parser: _Parser) -> None:
         help="prior, reconstructions, traversals, manifold or interpolation (default: prior)",
     )  # fmt: skip
     number = _whole(0, 2**31 - 1)
+    parser.add_argument(
+        "--class", metavar="N", dest="class_number", type=number, default=None,
+        help="the class that a conditional model is told, from 0 (default: a row a class)",
+    )  # fmt: skip
     parser.add_argument("--rows", metavar="N", type=number, default=8, help="rows; of pairs for reconstructions (8)")
     parser.add_argument("--columns", metavar="N", type=number, default=8, help="columns (8)")
     parser.add_argument("--spacing", metavar="PIXELS", type=number, default=2, help="gap between pictures (2)")

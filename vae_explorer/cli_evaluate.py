@@ -18,10 +18,10 @@ from vae_explorer.models.catalogue import MODELS
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
     from vae_explorer.evaluation.comparison import MeasuredRun
     from vae_explorer.evaluation.evaluate import Progress
+    from vae_explorer.evaluation.images import ScoredImages
     from vae_explorer.runs.checkpoint import LoadedModel
     from vae_explorer.training.run_config import RunConfig
 
@@ -145,7 +145,8 @@ def _json_object(run: MeasuredRun, loaded: LoadedModel) -> dict[str, Any]:
 
 def sample_run(arguments: argparse.Namespace) -> int:
     """Save a grid of the run's newest checkpoint as PNG and print where."""
-    from vae_explorer.export.images import GridSpec, needs_images, png_text, render_grid, save_png
+    from vae_explorer.datasets.catalogue import DATASETS
+    from vae_explorer.export.images import GridSpec, grid_conditions, needs_images, png_text, render_grid, save_png
     from vae_explorer.runs.checkpoint import model_from_run
     from vae_explorer.training.hardware import choose_device
 
@@ -156,8 +157,15 @@ def sample_run(arguments: argparse.Namespace) -> int:
     device = choose_device("auto")
     model, config, step = model_from_run(arguments.run, device)
     shows_images = arguments.kind == "interpolation" or needs_images(arguments.kind, MODELS[config.model_name])
-    images_NCHW = _shown_images(config, device) if shows_images else None
-    pixels = render_grid(arguments.kind, model, spec, images_NCHW)
+    record, num_classes = MODELS[config.model_name], DATASETS[config.data.dataset].num_classes
+    told: int | None = arguments.class_number
+    if told is not None:
+        grid_conditions(record, model, num_classes, told=told)  # said before anything is read
+    shown = _shown_images(config, device) if shows_images else None
+    images_NCHW = None if shown is None else shown.x(0, shown.num_images)
+    labels_N = None if shown is None else shown.labels_N
+    conditions = grid_conditions(record, model, num_classes, images_NCHW, labels_N, told)
+    pixels = render_grid(arguments.kind, model, spec, images_NCHW, conditions)
     run_name = arguments.run.name
     out = arguments.out
     save_png(out, pixels, png_text(run_name, config.model_name, step, spec.seed, arguments.kind))
@@ -165,10 +173,10 @@ def sample_run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _shown_images(config: RunConfig, device: torch.device) -> Tensor:
+def _shown_images(config: RunConfig, device: torch.device) -> ScoredImages:
     """Held-out images under the run's protocol, or training images where none were held out; never test images."""
     from vae_explorer.evaluation.images import load_scored_images
 
     split = "heldout" if config.data.heldout_images else "train"
     images = load_scored_images(config.data.dataset, config.data.heldout_images, config.data.protocol, split, device)
-    return images.first(_SHOWN_IMAGES).x(0, _SHOWN_IMAGES)
+    return images.first(_SHOWN_IMAGES)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -41,8 +41,57 @@ NEEDS_IMAGES = frozenset({"reconstructions"})
 
 
 def needs_images(kind: str, record: ModelRecord) -> bool:
-    """Whether a grid of this kind is made of images: themselves, or samples of a density fitted to their codes."""
-    return kind in NEEDS_IMAGES or (kind == "prior" and record.samples_ex_post)
+    """Whether a grid of this kind is made of images: themselves, a part of them, or a density fitted to their codes."""
+    return kind in NEEDS_IMAGES or record.condition == "part" or (kind == "prior" and record.samples_ex_post)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GridConditions:
+    """What a model with a condition is told: the rows in turn (K, ...), and of each image its own (N, ...) or None."""
+
+    rows: Tensor
+    own: Tensor | None = None
+
+    def of_rows(self, spec: GridSpec, rows: int) -> Tensor:
+        """The conditions of `rows` rows of cells, (rows * columns, ...)."""
+        index = torch.arange(rows, device=self.rows.device) % len(self.rows)
+        return self.rows[index].repeat_interleave(spec.columns, dim=0)
+
+
+def grid_conditions(
+    record: ModelRecord,
+    model: LatentModel,
+    num_classes: int,
+    images_NCHW: Tensor | None = None,
+    labels_N: Tensor | None = None,
+    told: Tensor | int | None = None,
+) -> GridConditions | None:
+    """What a grid's model is told; None for a model without condition.
+
+    A row a class, or all rows the class `told`; a row an image whose part is given, or all rows the part `told`
+    (1, C, H, W). Raises UserError for a class that is not there, or where the model is told none.
+    """
+    if record.condition != "class" and isinstance(told, int):
+        raise UserError(
+            f"The model “{record.title}” is not told a class.",
+            "Leave the class out, or choose a run of the model cvae.",
+        )
+    if record.condition == "class":
+        device = next(model.parameters()).device
+        if told is None:
+            return GridConditions(torch.arange(num_classes, device=device), labels_N)
+        assert isinstance(told, int)
+        if not 0 <= told < num_classes:
+            raise UserError(f"There is no class {told}.", f"Choose a number from 0 to {num_classes - 1}.")
+        return GridConditions(torch.tensor([told], device=device), labels_N)
+    if record.condition == "part":
+        own = None if images_NCHW is None else model.condition_of(images_NCHW, None)
+        rows = told if told is not None else own
+        assert not isinstance(rows, int)
+        if rows is None:
+            raise UserError("The part that is given is one of an image.", "Choose a run whose data set is here.")
+        return GridConditions(rows, own)
+    return None
 
 
 TRAVERSAL_REACH = 3.0
@@ -69,12 +118,20 @@ class GridSpec:
                 )
 
 
-def render_grid(kind: str, model: LatentModel, spec: GridSpec, images_NCHW: Tensor | None = None) -> np.ndarray:
+def render_grid(
+    kind: str,
+    model: LatentModel,
+    spec: GridSpec,
+    images_NCHW: Tensor | None = None,
+    conditions: GridConditions | None = None,
+) -> np.ndarray:
     """The grid as uint8 of shape (height, width) for grey pictures, (height, width, 3) for colour.
 
     `images_NCHW` are the pictures to reconstruct or to go between, float in [0, 1] on the model's device; `seed` says
-    which of them are shown. With images, samples are ex-post: from a density fitted to their codes. The model is in
-    evaluation mode; for `manifold` with more than two latent dimensions the first two vary and the others stay at 0.
+    which of them are shown. With images, samples are ex-post: from a density fitted to their codes. A model with a
+    condition is told `conditions`: samples and paths row by row, traversals and the manifold all cells that of the
+    first row, images their own. The model is in evaluation mode; for `manifold` with more than two latent dimensions
+    the first two vary and the others stay at 0.
     Raises UserError for an unknown kind, one that this model has no latent points for, or a grid too large.
     """
     if kind not in GRID_KINDS:
@@ -91,18 +148,21 @@ def render_grid(kind: str, model: LatentModel, spec: GridSpec, images_NCHW: Tens
     with torch.inference_mode():
         if kind == "reconstructions":
             assert images_NCHW is not None
-            return compose(_reconstructions(model, spec, images_NCHW, generator), spec)
-        if kind == "prior" and images_NCHW is not None:
+            return compose(_reconstructions(model, spec, images_NCHW, generator, conditions), spec)
+        told = None if conditions is None else conditions.of_rows(spec, spec.rows)
+        if kind == "prior" and images_NCHW is not None and conditions is None:
             codes_ND = torch.cat([cast("Tensor", model.encode(x_BCHW).mean) for x_BCHW in images_NCHW.split(1000)])
             z_ND = fit_ex_post_density(codes_ND).sample(spec.rows * spec.columns, generator)
         elif kind == "prior":
-            z_ND = cast("Tensor", model.sample_prior(spec.rows * spec.columns, generator))
+            z_ND = cast("Tensor", model.sample_prior(spec.rows * spec.columns, generator, told))
         elif kind == "interpolation":
-            z_ND = _paths(model, spec, images_NCHW, generator)
+            z_ND = _paths(model, spec, images_NCHW, generator, conditions)
         else:
             grid = traversal_latents if kind == "traversals" else manifold_latents
             z_ND = grid(spec, model.latent_space.dimensions).to(device)
-        pictures = model.decode(z_ND).mean_BCHW
+            if conditions is not None:
+                told = conditions.rows[:1].expand(len(z_ND), *conditions.rows.shape[1:])
+        pictures = model.decode(z_ND, told).mean_BCHW
         return compose(pictures.reshape(-1, spec.columns, *pictures.shape[1:]), spec)
 
 
@@ -178,27 +238,46 @@ def png_bytes(pixels: np.ndarray, text: Mapping[str, str]) -> bytes:
     return content.getvalue()
 
 
-def _reconstructions(model: LatentModel, spec: GridSpec, images_NCHW: Tensor, generator: torch.Generator) -> Tensor:
+def _reconstructions(
+    model: LatentModel,
+    spec: GridSpec,
+    images_NCHW: Tensor,
+    generator: torch.Generator,
+    conditions: GridConditions | None,
+) -> Tensor:
     """(2 * rows, columns, C, H, W): a row of originals, below it their reconstructions, and so on."""
-    x_BCHW = _chosen(images_NCHW, spec.rows * spec.columns, generator)
-    decoded_BCHW = model.decode(model.encode(x_BCHW).mean).mean_BCHW
+    index_B = _chosen(images_NCHW, spec.rows * spec.columns, generator)
+    x_BCHW, own = images_NCHW[index_B], _own(conditions, index_B)
+    decoded_BCHW = model.decode(model.encode(x_BCHW, own).mean, own).mean_BCHW
     pairs = torch.stack([x.reshape(spec.rows, spec.columns, *x.shape[1:]) for x in (x_BCHW, decoded_BCHW)], dim=1)
     return pairs.flatten(0, 1)
 
 
-def _paths(model: LatentModel, spec: GridSpec, images_NCHW: Tensor | None, generator: torch.Generator) -> Tensor:
+def _paths(
+    model: LatentModel,
+    spec: GridSpec,
+    images_NCHW: Tensor | None,
+    generator: torch.Generator,
+    conditions: GridConditions | None,
+) -> Tensor:
     """Latents (rows * columns, D): a straight path a row."""
     if images_NCHW is None or len(images_NCHW) == 0:
-        ends_ND = cast("Tensor", model.sample_prior(2 * spec.rows, generator))
+        told = None if conditions is None else conditions.of_rows(replace(spec, columns=1), 2 * spec.rows)
+        ends_ND = cast("Tensor", model.sample_prior(2 * spec.rows, generator, told))
     else:
-        ends_ND = cast("Tensor", model.encode(_chosen(images_NCHW, 2 * spec.rows, generator)).mean)
+        index_B = _chosen(images_NCHW, 2 * spec.rows, generator)
+        ends_ND = cast("Tensor", model.encode(images_NCHW[index_B], _own(conditions, index_B)).mean)
     begin_RD, end_RD = ends_ND[: spec.rows], ends_ND[spec.rows :]
     share_C = torch.linspace(0, 1, spec.columns, device=ends_ND.device)
     return torch.lerp(begin_RD[:, None], end_RD[:, None], share_C[None, :, None]).flatten(0, 1)
 
 
 def _chosen(images_NCHW: Tensor, num: int, generator: torch.Generator) -> Tensor:
-    """`num` of the images by the generator, each once where there are enough, then from the start again."""
+    """Numbers of `num` of the images by the generator, each once where there are enough, then from the start again."""
     order = torch.randperm(len(images_NCHW), generator=generator, device=images_NCHW.device)
     repeats = -(-num // len(order))
-    return images_NCHW[order.repeat(repeats)[:num]]
+    return order.repeat(repeats)[:num]
+
+
+def _own(conditions: GridConditions | None, index_B: Tensor) -> Tensor | None:
+    return None if conditions is None or conditions.own is None else conditions.own[index_B]

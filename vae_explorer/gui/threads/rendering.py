@@ -117,7 +117,7 @@ class GridRendering(QObject):
         import torch
 
         from vae_explorer.datasets.protocols import apply_protocol
-        from vae_explorer.export.images import needs_images, render_grid
+        from vae_explorer.export.images import grid_conditions, needs_images, render_grid
         from vae_explorer.models.building import build_model
         from vae_explorer.models.catalogue import MODELS
 
@@ -129,15 +129,23 @@ class GridRendering(QObject):
             # The snapshot is never changed, and neither are these weights: they can be shared.
             model.load_state_dict(dict(snapshot.weights), assign=True)
             self._model, self._model_stamp = model.requires_grad_(False).eval(), snapshot.stamp
-        images_NCHW = None
-        if needs_images(request.kind, MODELS[snapshot.model_name]) and request.dataset is not None:
+        images_NCHW, labels_N, record = None, None, MODELS[snapshot.model_name]
+        told: torch.Tensor | int | None = snapshot.told if record.condition == "class" else None
+        if needs_images(request.kind, record) and request.dataset is not None:
             dataset = request.dataset
             index_N = dataset.heldout_index_N if len(dataset.heldout_index_N) else dataset.train_index_N
             device = next(self._model.parameters()).device
             stored_NCHW = dataset.images.gather(index_N[:MOST_IMAGES]).to(device)
             noise = torch.Generator(device=device).manual_seed(request.spec.seed)
             images_NCHW = apply_protocol(snapshot.protocol, stored_NCHW, noise)
-        return render_grid(request.kind, self._model, request.spec, images_NCHW)
+            if dataset.labels_N is not None:
+                labels_N = dataset.labels_N[index_N[:MOST_IMAGES]].to(device)
+            if record.condition == "part":
+                item = torch.tensor([snapshot.told], device=dataset.images.device)
+                seen_1CHW = apply_protocol(snapshot.protocol, dataset.images.gather(item).to(device), noise)
+                told = self._model.condition_of(seen_1CHW, None)
+        conditions = grid_conditions(record, self._model, snapshot.data_space.num_classes, images_NCHW, labels_N, told)
+        return render_grid(request.kind, self._model, request.spec, images_NCHW, conditions)
 
     @Slot(object, object)
     def _deliver(self, request: GridRequest, answer: object) -> None:

@@ -501,6 +501,10 @@ def test_a_geodesic_is_shown_above_the_straight_path_with_rulers_of_one_scale(st
     field.activated.emit(field.currentIndex())
     stage.rest()
     assert "Fisher length" in stage.panel.text.text()
+    controls = stage.panel.controls
+    for widget in (controls.kind, controls.speed, controls.play_button, controls.save_button, field):
+        assert widget.isVisible()
+    assert controls.rect().contains(controls.save_button.geometry())
     assert stage.result.metric == "fisher"
     stage.choose(kind="spherical")
     beside = stage.result.straight

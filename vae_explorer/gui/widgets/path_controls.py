@@ -76,9 +76,8 @@ class PathControls(QWidget):
         self.save_button = _tool_button("Save…", "Save the path as a strip of pictures or as a movie")
         self.save_button.clicked.connect(self.save_clicked)
         self._flow = FlowLayout(horizontal_spacing=6, vertical_spacing=3)
-        self._flow.add(
-            self.kind, self.lengths_in, self.speed, self.num_frames, self.play_button, self.rate, self._rate_text
-        )
+        self._flow.add(self.kind, self.speed, self.num_frames)
+        self._flow.add(self.play_button, self.rate, self._rate_text, self.save_button)
         self.setLayout(self._flow)
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)

@@ -18,6 +18,7 @@ from vae_explorer.errors import UserError
 from vae_explorer.gui.threads.asking import Asking
 from vae_explorer.gui.threads.exploring import ExplorerThread
 from vae_explorer.gui.threads.place import DecodedPlace
+from vae_explorer.models.data_space import DataSpace
 
 WAIT_MS = 5_000
 
@@ -29,6 +30,7 @@ class Look:
     stamp: int
     codes_ND: Any = None
     step: int = 0
+    data_space: DataSpace = DataSpace((1, 8, 8))  # noqa: RUF009 - frozen
 
 
 class Looker:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TABS = {
     "run_config": ("layers", "view", "groups"),
-    "samples": ("reconstructions",),
+    "samples": ("reconstructions", "data_plane"),
     "bound_curves": ("path", "own_picture", "codebook", "run_doctor", "measures"),
 }
 """Panels that share a place, behind the one that is seen first."""
@@ -64,6 +64,17 @@ def place_docks(window: QMainWindow, docks: Mapping[str, PanelDock]) -> None:
     window.resizeDocks([docks["bound_curves"], docks["kl_dimensions"]], [rest - right, right], across)
     window.resizeDocks([docks["latent_map"], docks["bound_curves"]], [above, below], down)
     window.resizeDocks([docks["decoded_image"], docks["samples"]], [picture, above - picture], down)
+
+
+def show_what_suits(window: QMainWindow, docks: Mapping[str, PanelDock], image_shape: tuple[int, int, int]) -> None:
+    """Points of the plane bring the data plane before the decoded image; pictures send it back behind the samples."""
+    picture, plane = docks["decoded_image"], docks["data_plane"]
+    is_wanted, is_there = image_shape == (2, 1, 1), plane in window.tabifiedDockWidgets(picture)
+    if is_wanted is is_there or plane.isFloating() or plane.isHidden():
+        return
+    front = picture if is_wanted else docks["samples"]
+    window.tabifyDockWidget(front, plane)
+    (plane if is_wanted else front).raise_()
 
 
 def take_default_size(window: QMainWindow) -> None:

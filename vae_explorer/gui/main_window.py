@@ -21,7 +21,7 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QSizePolicy, QTa
 
 from vae_explorer.gui.actions import MENUS, TOOLBAR
 from vae_explorer.gui.commands import Commands
-from vae_explorer.gui.default_layout import is_on_a_screen, place_docks, take_default_size
+from vae_explorer.gui.default_layout import is_on_a_screen, place_docks, show_what_suits, take_default_size
 from vae_explorer.gui.error_report import ErrorReports
 from vae_explorer.gui.icons import application_icon
 from vae_explorer.gui.layer_memory import layer_table
@@ -52,6 +52,7 @@ PANELS = (
     ("codebook", "Codebook", "CodebookPanel"),
     ("run_doctor", "Run doctor", "RunDoctorPanel"),
     ("measures", "Measures", "MeasuresPanel"),
+    ("data_plane", "Data plane", "DataPlanePanel"),
 )
 CLOSE_SECONDS = 3.0
 _MOST_PARKED = 64
@@ -119,6 +120,7 @@ class MainWindow(QMainWindow):
         map_panel.activity_changed.connect(self.panel("view").set_map_seen)
         map_panel.gestures.curve_bent.connect(path.bend)
         map_panel.toolbar.view_chosen.connect(self.panel("view").picker.choose_kind)
+        self.session.dataset_changed.connect(lambda dataset: show_what_suits(self, self.docks, dataset.image_shape))
 
     # --- placing
 
@@ -181,6 +183,8 @@ class MainWindow(QMainWindow):
     def reset_layout(self) -> None:
         """Every panel in its first place."""
         place_docks(self, self.docks)
+        if self.session.dataset is not None:
+            show_what_suits(self, self.docks, self.session.dataset.image_shape)
 
     def _restore_layout(self) -> None:
         geometry, layout = self.settings.data("window/geometry"), self.settings.data("window/layout")

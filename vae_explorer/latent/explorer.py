@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vae_explorer.datasets.image_dataset import ImageDataset
-    from vae_explorer.models.interface import LatentModel
+    from vae_explorer.models.interface import LatentModel, Latents
     from vae_explorer.models.record import ModelRecord
     from vae_explorer.models.snapshot import Snapshot
 
@@ -301,6 +301,18 @@ class Explorer:
         Of a model without prior they are draws from the ex-post density of its codes. The points z_ND are None where
         latents are not points of R^D. Raises UserError for a model with neither prior nor codes.
         """
+        first = self.drawn_latents(num, seed)
+        z_ND = None
+        if isinstance(first, torch.Tensor) and first.shape[1:] == (self.num_dimensions,):
+            z_ND = first.double().cpu().numpy()
+        return as_pictures(self.network.decode(first).mean_BCHW), z_ND
+
+    @torch.inference_mode()
+    def drawn_latents(self, num: int, seed: int) -> Latents:
+        """The first `num` (at most 400) draws from the prior, or from the ex-post density of the codes.
+
+        Raises UserError for a model with neither prior nor codes.
+        """
         model = self.network
         if not self.record.can_be_sampled:
             raise UserError(
@@ -308,8 +320,7 @@ class Explorer:
             )
         generator = torch.Generator(self._device()).manual_seed(seed)
         if self.record.samples_ex_post:
-            drawn_ND = self._ex_post_density().sample(MAX_SAMPLES, generator)[:num]
-            return as_pictures(self._mean(drawn_ND)), drawn_ND.double().cpu().numpy()
+            return self._ex_post_density().sample(MAX_SAMPLES, generator)[:num]
         # Drawn as whole blocks, so that the i-th is the same however many are shown. Grids of codes are drawn cell by
         # cell, which takes too long for more than are wanted.
         is_slow = model.latent_space.kind == "codes"
@@ -321,11 +332,7 @@ class Explorer:
             assert isinstance(z, torch.Tensor)
             assert isinstance(more, torch.Tensor)
             z = torch.cat((z, more))
-        first = z[:num] if isinstance(z, torch.Tensor) else tuple(level[:num] for level in z)
-        z_ND = None
-        if isinstance(first, torch.Tensor) and first.shape[1:] == (self.num_dimensions,):
-            z_ND = first.double().cpu().numpy()
-        return as_pictures(model.decode(first).mean_BCHW), z_ND
+        return z[:num] if isinstance(z, torch.Tensor) else tuple(level[:num] for level in z)
 
     @torch.inference_mode()
     def log_prior(self, z_ND: Floats) -> NDArray[np.float64] | None:

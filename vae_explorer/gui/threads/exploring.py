@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 Work = Callable[["Explorer"], object]
 
 SLOTS = (
-    "point", "hovered", "original", "view", "selection", "own", "sliders", "attributes", "grid", "code", "manifold",
-    "codes", "posterior", "forces", "samples", "reconstructions", "codebook", "measures", "neighbours", "path",
-    "members", "values", "stretch", "aggregate", "regions", "reliability", "picture", "refine",
+    "point", "hovered", "original", "view", "selection", "own", "sliders", "attributes", "grid", "code", "data_plane",
+    "manifold", "codes", "posterior", "forces", "samples", "reconstructions", "codebook", "measures", "neighbours",
+    "path", "members", "values", "stretch", "aggregate", "regions", "reliability", "picture", "refine",
 )  # fmt: skip
 """Most urgent first. A layer's slot has the layer's name."""
 

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 if TYPE_CHECKING:
     from vae_explorer.gui.threads.exploring import ExplorerThread
+    from vae_explorer.latent.data_plane import PlanePoint
     from vae_explorer.latent.explorer import Explorer
     from vae_explorer.models.snapshot import Snapshot
 
@@ -26,7 +27,8 @@ class DecodedPlace:
     or key event that asked, None when a new snapshot did. step: of the snapshot it was decoded with.
     is_exact: False where the point is a guess of what lies at the place that was pointed at. is_edited: z_D is the
     pin moved by the attribute sliders. name: what a hovered place is, where it is not just under the mouse.
-    noise_sigma: of the white noise that a draw adds to the picture, None where it adds none.
+    noise_sigma: of the white noise that a draw adds to the picture, None where it adds none. point: where in the plane
+    of two-dimensional data it lies, None where the data are pictures.
     """
 
     z_D: Floats
@@ -40,6 +42,7 @@ class DecodedPlace:
     is_edited: bool = False
     name: str = ""
     noise_sigma: float | None = None
+    point: PlanePoint | None = None
 
 
 class PlaceLookedAt(QObject):
@@ -149,6 +152,8 @@ class PlaceLookedAt(QObject):
         name = self._hover_name if kind == "hover" else ""
 
         def work(explorer: Explorer) -> DecodedPlace:
+            from vae_explorer.latent.data_plane import plane_point
+
             start = time.perf_counter()
             picture = explorer.decode(z_D[None])[0]
             decode_ms = (time.perf_counter() - start) * 1e3
@@ -157,7 +162,7 @@ class PlaceLookedAt(QObject):
             step = 0 if explorer.snapshot is None else explorer.snapshot.step
             return DecodedPlace(
                 z_D, kind, picture, None if log_prior is None else float(log_prior[0]), step, decode_ms, asked_at,
-                is_exact, is_edited, name, None if sigma is None else float(sigma[0]),
+                is_exact, is_edited, name, None if sigma is None else float(sigma[0]), plane_point(explorer, z_D),
             )  # fmt: skip
 
         self._thread.submit("point", self._number, work)

@@ -7,6 +7,7 @@ import torch
 from vae_explorer.datasets.catalogue import DATASETS
 from vae_explorer.datasets.image_dataset import ImageDataset, ImageStore, TestSplit, load_dataset, load_test_split
 from vae_explorer.datasets.sprites import FACTOR_SIZES, NUM_SPRITES, SHAPES, SpriteImages, factors_of, templates
+from vae_explorer.evaluation.images import load_scored_images
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +105,15 @@ def test_a_picture_is_a_copy_and_a_missing_item_is_a_defect(everything: SpriteIm
     assert everything.gather(torch.tensor([3])).any()
     with pytest.raises(IndexError):
         everything.gather(torch.tensor([NUM_SPRITES]))
+
+
+def test_scored_sprites_carry_their_factors() -> None:
+    images = load_scored_images("sprites", 5000, "threshold", "test")
+    assert images.factors_NF is not None
+    assert images.factors_NF.shape == (10_000, 5)
+    assert images.factors_NF.dtype == torch.int64
+    assert images.factor_names == DATASETS["sprites"].factor_names
+    shape, scale, angle, right, down = images.factors_NF[123].tolist()
+    frame = np.zeros((64, 64))
+    frame[down : down + 32, right : right + 32] = templates()[(shape * 6 + scale) * 40 + angle]
+    assert np.array_equal(images.x(123, 124)[0, 0].numpy(), frame)

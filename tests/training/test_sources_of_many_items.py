@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from tests.tiny_runs import make_trainer, register_tiny, tiny_config
+from vae_explorer.datasets.image_dataset import load_dataset
+from vae_explorer.evaluation import images
 from vae_explorer.training import heldout
 from vae_explorer.training.control import Control
 from vae_explorer.training.events import SnapshotTaken
@@ -37,3 +39,13 @@ def test_a_run_shows_codes_only_of_items_it_has_seen(tiny_images, monkeypatch: p
     known = set(torch.isfinite(taken.codes_ND).all(1).nonzero().flatten().tolist())
     seen = trainer.order.permutation_N[: trainer.order.position].tolist()
     assert known == {*seen, *trainer.dataset.heldout_index_N.tolist()}
+
+
+def test_of_a_split_that_is_too_large_an_even_part_is_scored(tiny_images, monkeypatch: pytest.MonkeyPatch) -> None:
+    register_tiny(monkeypatch, tiny_images)
+    monkeypatch.setattr(images, "MOST_SCORED", 60)
+    whole = load_dataset("tiny", 40)
+    scored = images.load_scored_images("tiny", 40, "grey", "train")
+    assert scored.num_images == 50
+    assert torch.equal(scored.stored_NCHW, whole.images.gather(whole.train_index_N[::4]))
+    assert images.load_scored_images("tiny", 40, "grey", "heldout").num_images == 40

@@ -39,7 +39,8 @@ MOST_POINTS = 4_000
 NUM_SAMPLES = 400
 SAMPLE_SEED = 0
 _MESH_LINES, _MESH_POINTS, _MESH_REACH = 11, 41, 2.5
-_ARROWS = 21  # a side
+_ARROWS = 19  # a side
+_ARROW_CELLS = 1.5  # how long most arrows are at most, in distances between them
 _MOST_ELLIPSES = 200
 _POINT_ALPHA, _SAMPLE_ALPHA = 0.55, 0.9
 _MOST_CLASSES = 10
@@ -135,8 +136,9 @@ def draw_plane(explorer: Explorer, request: PlaneRequest) -> Iterator[LayerDrawi
         strokes += _ellipses(explorer)
         yield None
     if Part.FIELD in parts:
-        strokes.append(_arrows(explorer, rect))
-        entries.append(("accent", "r(x) − x"))
+        arrows, factor = _arrows(explorer, rect)
+        strokes.append(arrows)
+        entries.append(("text", "r(x) − x" if factor == 1.0 else f"r(x) − x, {factor:.2g} of its length"))
         yield None
     words += _numbers(explorer)
     yield LayerDrawing(
@@ -298,16 +300,22 @@ def _ellipses(explorer: Explorer) -> list[Strokes]:
 
 
 @torch.inference_mode()
-def _arrows(explorer: Explorer, rect: MapRect) -> Strokes:
+def _arrows(explorer: Explorer, rect: MapRect) -> tuple[Strokes, float]:
+    """The field on a lattice, all arrows shortened by the factor that keeps most of them out of one another's way."""
     network = explorer.network
     assert isinstance(network, HasVectorField)
     side = (np.arange(_ARROWS) + 0.5) / _ARROWS
     x, y = np.meshgrid(rect.left + side * rect.width, rect.bottom + side * rect.height)
     base_N2 = np.stack([x.ravel(), y.ravel()], axis=1)
     x_NCHW = torch.from_numpy(base_N2).float().to(explorer.device)[:, :, None, None]
-    tip_N2 = base_N2 + network.vector_field(x_NCHW).flatten(1).double().cpu().numpy()
+    moved_N2 = network.vector_field(x_NCHW).flatten(1).double().cpu().numpy()
+    lengths = np.linalg.norm(moved_N2, axis=1)
+    typical = float(np.quantile(lengths[np.isfinite(lengths)], 0.9)) if np.isfinite(lengths).any() else 0.0
+    room = _ARROW_CELLS * min(rect.width, rect.height) / _ARROWS
+    factor = min(1.0, room / typical) if typical > 0 else 1.0
+    tip_N2 = base_N2 + factor * moved_N2
     lines = [np.stack(pair) for pair in zip(base_N2, tip_N2, strict=True) if np.isfinite(pair[1]).all()]
-    return strokes_of([*lines], role="accent", width=1.2, opacity=0.8, has_heads=True)
+    return strokes_of([*lines], role="text", width=1.0, opacity=0.7, has_heads=True), factor
 
 
 @torch.inference_mode()

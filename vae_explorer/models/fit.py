@@ -46,6 +46,8 @@ _NEEDS: dict[DataNeed, tuple[Callable[[DataSpace], bool], str, str]] = {
 def obstacle_to_training(record: ModelRecord, data_space: DataSpace) -> tuple[str, str] | None:
     """Why this model cannot be trained on such data, and what to do; None where it can."""
     for need in sorted(record.data_needs):
+        if need == "binary pixels" and data_space.is_plane:
+            need = "pictures"  # no protocol would mend that
         is_met, reason, hint = _NEEDS[need]
         if not is_met(data_space):
             return f"The model “{record.title}” {reason}.", hint

@@ -33,10 +33,13 @@ def print_run(run: MeasuredRun, step: int, config: RunConfig) -> None:
     lines = aligned([header, *rows], right=(1, 2, 5))
     say(lines[0])
     indent = " " * (max(len(row[0]) for row in (header, *rows)) + 2)
+    said: set[str] = set()
     for line, item in zip(lines[1:], run.measurements, strict=True):
         say(line)
         for note in notes(item):
-            say(indent + note)
+            if note not in said:  # measures that share a pass would say the same
+                say(indent + note)
+            said.add(note)
 
 
 def print_comparison(runs: Sequence[MeasuredRun], heads: Sequence[tuple[int, RunConfig]]) -> None:

@@ -118,7 +118,12 @@ ROWS: list[Row] = [
     Row(
         name="dynamic-20",
         train=notes_network("dynamic", 20, 20),
-        checks=(Check(measure="elbo", high=101.0), *(Check(measure=name) for name in (*ELBO[1:], "active_units"))),
+        checks=(
+            Check(measure="elbo", high=101.0),
+            *(Check(measure=name) for name in (*ELBO[1:], "active_units")),
+            Check(measure="linear_probe", low=0.81),
+            Check(measure="nearest_neighbours", low=0.94),
+        ),
     ),
     Row(
         name="dynamic-60",
@@ -131,6 +136,8 @@ ROWS: list[Row] = [
         checks=(
             Check(measure="elbo", high=157.0),
             Check(measure="nll_quadrature", arguments=("--limit", "4000"), high=151.0),
+            Check(measure="linear_probe", low=0.24),
+            Check(measure="nearest_neighbours", low=0.55),
         ),
     ),
     Row(

@@ -72,7 +72,7 @@ def dimension_wise_kl(evaluation: Evaluation) -> Outcome:
     marginal_N = parts.marginal_ND.sum(1)
     rest_N = parts.kl_N - parts.information_N - parts.correlation_N - marginal_N
     detail = {"per_dimension": rounded(parts.marginal_ND.mean(0)), "noise_of_the_draw": float(rest_N.mean())}
-    return Outcome.mean_of(marginal_N, samples=1, detail=detail | _ceiling(parts))
+    return Outcome.mean_of(marginal_N, samples=1, detail=detail)
 
 
 def _ceiling(parts: Decomposition) -> dict[str, object]:

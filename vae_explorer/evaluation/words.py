@@ -28,8 +28,8 @@ def notes(item: Measurement) -> tuple[str, ...]:
     """What has to be said beside the number, a line each."""
     detail = item.detail
     found = [words.format(**detail, samples=item.samples, n=item.n) for key, words in _NOTES.items() if key in detail]
-    if detail.get("is_at_ceiling"):
-        found.append("at its ceiling, so that mutual information is at least, and the marginal KL at most, this")
+    if "ceiling" in detail:
+        found.append(_ceiling_words(item))
     if item.name == "data_copying":
         found.append(_copying_words(item.value))
     if "per_factor" in detail:
@@ -51,7 +51,6 @@ _NOTES: dict[str, Any] = {
         "a proposal {widening:g} times as wide moves the first {widened_images} images by {widened_difference:+.3f}; "
         "below 0, q(z|x) is too narrow"
     ),
-    "ceiling": "ceiling ln N = {ceiling:.2f}",
     "mean_of_images": "of the mean squared error; the mean of each image's PSNR is {mean_of_images:.3f} dB",
     "floor": "floor, real against as many real: {floor:.3f}; the two halves of these: {floor_of_halves:.3f}",
     "generated": "{generated} generated pictures: {pictures}",
@@ -62,6 +61,13 @@ _NOTES: dict[str, Any] = {
     "learned_on": "learned on the codes of {learned_on} training images",
     "references": "{neighbours} nearest of {references} training codes",
 }
+
+
+def _ceiling_words(item: Measurement) -> str:
+    words = f"ceiling of I(x;z) ln N = {item.detail['ceiling']:.2f}"
+    if not item.detail["is_at_ceiling"]:
+        return words
+    return f"{words} reached: at {'least' if item.name == 'mutual_information' else 'most'} this"
 
 
 def _copying_words(z: float) -> str:

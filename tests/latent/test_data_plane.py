@@ -203,3 +203,15 @@ def test_places_run_row_by_row_from_the_top() -> None:
     assert at[0].tolist() == [0.5, CELLS - 0.5]
     assert at[1].tolist() == [1.5, CELLS - 0.5]
     assert at[-1].tolist() == [CELLS - 0.5, 0.5]
+
+
+def test_of_a_conditional_model_it_is_the_density_of_the_class_that_is_chosen(points: ImageDataset) -> None:
+    explorer = explorer_of(points, "cvae", hidden_widths=(16,))
+    whole = drawing(explorer, Part.DENSITY)
+    assert whole.legend is not None
+    assert whole.legend.entries == (("text", "density, given what is chosen"),)
+    (before,) = whole.strokes
+    assert explorer.snapshot is not None
+    explorer.adopt(dataclasses.replace(explorer.snapshot, told=5, stamp=explorer.stamp + 1))
+    (after,) = drawing(explorer, Part.DENSITY).strokes
+    assert before.xy_P2.shape != after.xy_P2.shape or not np.allclose(before.xy_P2, after.xy_P2)

@@ -131,7 +131,7 @@ def draw_plane(explorer: Explorer, request: PlaneRequest) -> Iterator[LayerDrawi
         field_RC = yield from model_field(explorer, rect)
         lines = contour_lines(field_RC, rect, mass_levels(field_RC))
         strokes.append(strokes_of([*lines], role="text", width=1.2, opacity=0.85))
-        entries.append(("text", "density"))
+        entries.append(("text", "density, given what is chosen" if explorer.record.condition else "density"))
     if Part.COMPONENTS in parts:
         strokes += _ellipses(explorer)
         yield None

@@ -82,7 +82,7 @@ class DataPlanePanel(QWidget):
         self._timer.timeout.connect(self._ask)
         self._place = session.explorer_thread.place
         self._place.decoded.connect(self._show_place)
-        session.snapshot_changed.connect(self.refresh)
+        session.explorer_thread.adopted.connect(self.refresh)
         session.dataset_changed.connect(self.refresh)
         theme.notifier().changed.connect(self.refresh)
         self.surface.plot_resized.connect(self.refresh)

@@ -177,7 +177,19 @@ ROWS: list[Row] = [
         Row(
             name=f"linear-autoencoder-{latents}",
             train=notes_network(
-                "grey", latents, 15, "--model", "linear_autoencoder", "--set", "training.learning_rate_schedule=cosine"
+                "grey",
+                latents,
+                60,
+                "--model",
+                "linear_autoencoder",
+                "--batch-size",
+                "1024",
+                "--learning-rate",
+                "0.01",
+                "--precision",
+                "float32",
+                "--set",
+                "training.learning_rate_schedule=cosine",
             ),
             checks=(Check(measure="mse", high=high),),
         )

@@ -99,6 +99,7 @@ def test_places_are_decoded_under_what_is_chosen(case: tuple[LatentModel, Explor
         )  # fmt: skip
         pictures, drawn_ND = explorer.sample(4, seed=1)
         assert drawn_ND is not None
+        assert explorer.noise_sigma(z_ND.numpy()) is None
         told_to = rows(chosen(model, explorer, told), 4)
         again = model.decode(torch.from_numpy(drawn_ND).float(), told_to).mean_BCHW
         assert np.abs(pictures.astype(int) - as_pictures(again)).max() <= 1

@@ -49,6 +49,7 @@ class MapCommands(QObject):
             "next_pin": num_pins > 1, "remove_pin": num_pins > 0, "clear_pins": num_pins > 0, "play_path": num_pins > 1,
             "save_path": num_pins > 1, "straighten_path": bool(arrangement.path.bends),
             "make_group": arrangement.selection is not None, "clear_selection": arrangement.selection is not None,
+            "next_class": self._map.condition == "class", "previous_class": self._map.condition == "class",
             "save_items": arrangement.selection is not None, "save_directions": bool(arrangement.directions),
         }  # fmt: skip
         for name in ("add_pin", "add_bookmark", "save_map", "copy_map", "fit_map", "lock_view", "play_tour"):
@@ -73,6 +74,10 @@ class MapCommands(QObject):
     def switch_layer(self, name: str) -> None:
         """Show or hide a layer."""
         self._map.set_layer(name, is_shown=not self._map.layers[name].is_shown)
+
+    def turn_class(self, by: str) -> None:
+        """Decode under another class."""
+        self._window.panel("latent_map").toolbar.turn_class(int(by))
 
     def add_pin(self) -> None:
         """One pin more."""

@@ -19,6 +19,7 @@ from vae_explorer.gui.undo import Arrange
 from vae_explorer.latent.arrangement import Arrangement, Direction, Frame, Group, ItemSet, Pin
 from vae_explorer.latent.layers import LAYERS, Focus, GivenPosterior
 from vae_explorer.latent.view_catalogue import VIEWS, FitData, ViewChoice, build_view, first_choice
+from vae_explorer.models.catalogue import MODELS
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from vae_explorer.latent.explorer import Explorer
     from vae_explorer.latent.path_catalogue import PathChoice
     from vae_explorer.latent.views import View
+    from vae_explorer.models.record import Condition
     from vae_explorer.models.snapshot import Snapshot
 
 _SURVEY_LAYERS = {record.name for record in LAYERS if record.is_survey}
@@ -147,7 +149,20 @@ class MapSession(QObject):
 
     def select(self, items: ItemSet | None, text: str = "select") -> None:
         """These items are selected; None or no items is no selection."""
-        self.arrange(text, selection=items if items is not None and len(items) else None)
+        changes: dict[str, Any] = {"selection": items if items is not None and len(items) else None}
+        if self.condition == "part" and items is not None and len(items):
+            changes["told"] = int(items.ids[0])  # the part that is given is that of the image looked at
+        self.arrange(text, **changes)
+
+    @property
+    def condition(self) -> Condition:
+        """What the model looked at is told beside the picture; empty for most."""
+        snapshot = self._session.snapshot
+        return "" if snapshot is None else MODELS[snapshot.model_name].condition
+
+    def tell(self, told: int, text: str, merge: str = "") -> None:
+        """Decode places under another class, or with the given part of another item."""
+        self.arrange(text, merge, told=told)
 
     def choose_view(self, choice: ViewChoice, text: str = "change view", merge: str = "") -> None:
         """Another view. Raises UserError where it cannot be made of what is there."""
@@ -189,6 +204,8 @@ class MapSession(QObject):
         before, self.arrangement = self.arrangement, arrangement
         if arrangement.view != before.view:
             self._show_choice()
+        if arrangement.told != before.told and self.condition and self._session.snapshot is not None:
+            self._session.show_snapshot(self._session.snapshot)
         self.arranged.emit(before, self.arrangement)
 
     # --- what is not undone

@@ -25,6 +25,7 @@ from vae_explorer.gui.threads.preparing import (
 )
 from vae_explorer.gui.threads.training import RunCreated, TrainingEnded, TrainingThread
 from vae_explorer.gui.undo import Arrange, EditSetting, ReplaceConfig
+from vae_explorer.models.catalogue import MODELS
 from vae_explorer.runs.event_records import CheckpointWritten, RecordingFailed, RecordingRecovered
 from vae_explorer.training import events
 from vae_explorer.training.run_config import setting_at, with_value
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from vae_explorer.config import Value
     from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.errors import FileError
+    from vae_explorer.models.snapshot import Snapshot
     from vae_explorer.training.run_config import RunConfig
 
 __all__ = ["CAN_TRAIN", "RUNNING", "Message", "Progress", "Session", "State"]
@@ -74,6 +76,15 @@ class Session(SessionFacts):
         return timer
 
     # --- what a person does to a run
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Look at these weights from now on, under the condition that the map has chosen where they have one."""
+        told = self.map.arrangement.told
+        if MODELS[snapshot.model_name].condition and snapshot.told != told:
+            from vae_explorer.models.snapshot import with_told
+
+            snapshot = with_told(snapshot, told)
+        super().show_snapshot(snapshot)
 
     @property
     def training_share(self) -> float | None:

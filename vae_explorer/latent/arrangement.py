@@ -107,12 +107,13 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Bookmark:
-    """A place to come back to: view, part of the plane, and pins."""
+    """A place to come back to: view, part of the plane, pins, and what it was decoded under."""
 
     name: str
     view: ViewChoice | None
     frame: Frame | None
     pins: tuple[Pin, ...] = ()
+    told: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ class Arrangement:
     """All of it. `frame` is None while the map follows the codes; `active_pin` is -1 where there is no pin.
 
     `amounts` are the attribute sliders: how much of each direction, by name, is added to the active pin's picture.
+    `told` is what a model with a condition is told (`Snapshot.told`): the number of a class, or an item's id.
     """
 
     view: ViewChoice | None = None
@@ -132,6 +134,7 @@ class Arrangement:
     directions: tuple[Direction, ...] = ()
     bookmarks: tuple[Bookmark, ...] = ()
     amounts: tuple[tuple[str, float], ...] = ()
+    told: int = 0
 
     @property
     def active(self) -> Pin | None:

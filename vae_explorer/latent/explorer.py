@@ -351,7 +351,7 @@ class Explorer:
         if self._adopted().protocol != "gaussian":
             return None  # without decoding once more at every move of the mouse
         z = torch.from_numpy(np.ascontiguousarray(z_ND, dtype=np.float32)).to(self._device())
-        decoded = self._network().decode(z)
+        decoded = self.network.decode(z)
         if not isinstance(decoded, Gaussian):
             return None
         variance_NP = decoded.sigma.square().expand_as(decoded.mean_BCHW).flatten(1)

@@ -205,6 +205,16 @@ class DecodedImagePanel(QWidget):
         self._grid.setColumnMinimumWidth(2, 0 if self._is_wide else metrics.horizontalAdvance(timed) + 2)
 
     def _tag(self, place: DecodedPlace) -> str:
+        told, dataset = place.told, self.session.dataset
+        if told is None:
+            return self._place_tag(place)
+        if self.session.map.condition == "part":
+            return f"{self._place_tag(place)}, completing item {told:,}"
+        is_known = dataset is not None and told < dataset.num_classes
+        name = dataset.class_name(told) if dataset is not None and is_known else str(told)
+        return f"{self._place_tag(place)}, decoded as class {name}"
+
+    def _place_tag(self, place: DecodedPlace) -> str:
         item, active = self.session.map.hovered_item, self.session.map.arrangement.active
         if place.kind == "pinned":
             name = "Pinned" if active is None else f"Pin {active.name}"

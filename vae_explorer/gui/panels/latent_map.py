@@ -57,6 +57,7 @@ class LatentMapPanel(QWidget):
         self._has_fitted = False
         self._extent = PRIOR_RECT
         self._looked_at: tuple[object, ...] = ()
+        self._told = 0
         self.code_style = ""
         self._shown_choice: ViewChoice | None = None
         self._drawn_manifold: MapRect | None = None
@@ -182,6 +183,10 @@ class LatentMapPanel(QWidget):
             for name in LAYERS.names():
                 if name != "manifold":
                     self.canvas.set_drawing(name, None)
+        if snapshot.told != self._told:
+            # Another class is no newer look at the same places: nothing of the last one stays under it.
+            self._told, self._drawn_manifold = snapshot.told, None
+            self.canvas.set_manifold(None)
         self.canvas.set_note("")
         self.asking.look()
 

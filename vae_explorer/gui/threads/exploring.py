@@ -87,6 +87,7 @@ class ExplorerThread(QObject):
         self._snapshot: Snapshot | None = None
         self._images: tuple[ImageDataset | None] | None = None
         self._newest_stamp = 0
+        self._told = 0
         self._is_closing = False
         self._busy: deque[tuple[float, float]] = deque()
         self._decode_seconds = 0.0
@@ -102,6 +103,12 @@ class ExplorerThread(QObject):
             if self._is_closing or snapshot.stamp <= self._newest_stamp:
                 return
             self._newest_stamp = snapshot.stamp
+            if snapshot.told != self._told:
+                # What is under way is begun anew: its answer would be of another class than the one asked for.
+                self._told = snapshot.told
+                for slot, request in self._under_way.items():
+                    self._waiting.setdefault(slot, _Request(request.number, request.work))
+                self._under_way.clear()
             self._look_began, self._look_cost = time.monotonic(), 0.0
             self._snapshot = snapshot
             if self._thread is None:

@@ -28,7 +28,8 @@ class DecodedPlace:
     is_exact: False where the point is a guess of what lies at the place that was pointed at. is_edited: z_D is the
     pin moved by the attribute sliders. name: what a hovered place is, where it is not just under the mouse.
     noise_sigma: of the white noise that a draw adds to the picture, None where it adds none. point: where in the plane
-    of two-dimensional data it lies, None where the data are pictures.
+    of two-dimensional data it lies, None where the data are pictures. told: the class,
+    or the item, that a model with a condition was told; None for most.
     """
 
     z_D: Floats
@@ -43,6 +44,7 @@ class DecodedPlace:
     name: str = ""
     noise_sigma: float | None = None
     point: PlanePoint | None = None
+    told: int | None = None
 
 
 class PlaceLookedAt(QObject):
@@ -73,6 +75,7 @@ class PlaceLookedAt(QObject):
         self._hover_name = ""
         self._pointed_at: tuple[Floats | None, bool] = (None, True)  # by the mouse, before a place with a name
         self._num_dimensions = 0
+        self._told = 0
         self.latency_ms = 0.0
         """From the last mouse or key event on the map to its picture painted, in milliseconds."""
         thread.answered.connect(self._show, Qt.ConnectionType.QueuedConnection)
@@ -160,9 +163,11 @@ class PlaceLookedAt(QObject):
             log_prior = explorer.log_prior(z_D[None])
             sigma = explorer.noise_sigma(z_D[None])
             step = 0 if explorer.snapshot is None else explorer.snapshot.step
+            told = explorer.snapshot.told if explorer.snapshot is not None and explorer.record.condition else None
             return DecodedPlace(
                 z_D, kind, picture, None if log_prior is None else float(log_prior[0]), step, decode_ms, asked_at,
                 is_exact, is_edited, name, None if sigma is None else float(sigma[0]), plane_point(explorer, z_D),
+                told,
             )  # fmt: skip
 
         self._thread.submit("point", self._number, work)
@@ -180,6 +185,8 @@ class PlaceLookedAt(QObject):
             self._num_dimensions, self._edit_D = num_dimensions, None
             self._forget_hover()
             self._oldest_wanted = self._number + 1
+        if snapshot.told != self._told:
+            self._told, self._oldest_wanted = snapshot.told, self._number + 1
         self.ask()
 
     @Slot(str, int, object, int)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QWidget
 
 from vae_explorer.gui import theme
 from vae_explorer.gui.icons import icon
@@ -65,10 +65,20 @@ class MapToolbar(QWidget):
         for button in (self.view_button, self.layers_button):
             button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
             layout.addWidget(button)
+        self.classes = QComboBox()
+        self.classes.setObjectName("latent_map.class")
+        self.classes.setAccessibleName("Class")
+        self.classes.setToolTip("The class under which places are decoded (K, Shift+K)")
+        self.classes.setVisible(False)
+        self.classes.activated.connect(self._choose_class)
+        layout.addWidget(self.classes)
         layout.addStretch(1)
         layout.addWidget(self.fit)
         self.fit.clicked.connect(self._fit)
         self._map.view_changed.connect(self._show_view)
+        self._map.arranged.connect(self._show_class)
+        session.snapshot_changed.connect(self._show_class)
+        session.dataset_changed.connect(self._show_class)
         self._map.layer_changed.connect(self._show_layer)
         theme.notifier().changed.connect(self._recolour)
         self._recolour(theme.current())
@@ -108,6 +118,31 @@ class MapToolbar(QWidget):
         self.view_button.setVisible(choice is not None)
         if choice is not None:
             self.view_button.setText(f"View: {VIEWS[choice.name].title}")
+
+    @Slot()
+    def _show_class(self, *_news: object) -> None:
+        """The class that is chosen, where the model is told one."""
+        snapshot, dataset = self._session.snapshot, self._session.dataset
+        self.classes.setVisible(self._map.condition == "class")
+        if self._map.condition != "class" or snapshot is None:
+            return
+        count = snapshot.data_space.num_classes
+        known = dataset if dataset is not None and dataset.num_classes == count else None
+        names = [f"Class {number if known is None else known.class_name(number)}" for number in range(count)]
+        if names != [self.classes.itemText(number) for number in range(self.classes.count())]:
+            self.classes.clear()
+            self.classes.addItems(names)
+        told = self._map.arrangement.told
+        self.classes.setCurrentIndex(told if told < count else 0)
+
+    @Slot(int)
+    def _choose_class(self, number: int) -> None:
+        self._map.tell(number, f"choose {self.classes.itemText(number).lower()}")
+
+    def turn_class(self, by: int) -> None:
+        """The next class or the one before, round and round; nothing where the model is told none."""
+        if self._map.condition == "class" and self.classes.count():
+            self._choose_class((self.classes.currentIndex() + by) % self.classes.count())
 
     @Slot()
     def _fill_views(self) -> None:

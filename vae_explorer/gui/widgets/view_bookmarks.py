@@ -140,7 +140,7 @@ class Bookmarks(QWidget):
         name = next(name for name in map("view {}".format, range(1, len(taken) + 2)) if name not in taken)
         # A frame of the tour is gone in a moment; what is kept is the plane that it shows.
         view = as_fixed(arrangement.view, self.session.map.view)
-        bookmark = Bookmark(name, view, arrangement.frame, arrangement.pins)
+        bookmark = Bookmark(name, view, arrangement.frame, arrangement.pins, arrangement.told)
         self.session.map.arrange(f"add bookmark {name}", bookmarks=(*arrangement.bookmarks, bookmark))
         self.list.setCurrentRow(self.list.count() - 1)
         if self.list.isVisible():
@@ -166,7 +166,8 @@ class Bookmarks(QWidget):
         if len(bookmark.pins) != len(arrangement.pins):
             path = replace(path, bends=())
         map_session.arrange(
-            text, gesture, frame=bookmark.frame, pins=bookmark.pins, active_pin=len(bookmark.pins) - 1, path=path
+            text, gesture, frame=bookmark.frame, pins=bookmark.pins, active_pin=len(bookmark.pins) - 1, path=path,
+            told=bookmark.told,
         )  # fmt: skip
 
     @Slot(int)

@@ -18,6 +18,7 @@ from vae_explorer.errors import UserError
 from vae_explorer.gui.threads.asking import Asking
 from vae_explorer.gui.threads.exploring import ExplorerThread
 from vae_explorer.gui.threads.place import DecodedPlace
+from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.data_space import DataSpace
 
 WAIT_MS = 5_000
@@ -30,6 +31,7 @@ class Look:
     stamp: int
     codes_ND: Any = None
     step: int = 0
+    told: int = 0
     data_space: DataSpace = DataSpace((1, 8, 8))  # noqa: RUF009 - frozen
 
 
@@ -43,6 +45,8 @@ class Looker:
         self.dataset: Any = None
         self.num_dimensions = 0
         self.num_decoded = 0
+
+    record = MODELS["vae"]
 
     @property
     def stamp(self) -> int:
@@ -64,6 +68,9 @@ class Looker:
         return np.full((len(z_ND), 2, 2), z_ND[0, 0], dtype=np.uint8)
 
     def log_prior(self, z_ND: np.ndarray) -> np.ndarray | None:
+        return None
+
+    def noise_sigma(self, z_ND: np.ndarray) -> np.ndarray | None:
         return None
 
 
@@ -627,3 +634,27 @@ def test_a_point_of_another_space_is_not_decoded(
     thread.place.hover(z)
     qtbot.wait(30)
     assert len(places.seen) == 1
+
+
+def test_what_is_under_way_is_begun_anew_under_another_condition(
+    thread: ExplorerThread, listener: Listener, qtbot: QtBot
+) -> None:
+    thread.adopt(Look(1))
+    begun: list[int] = []
+    gate = threading.Event()
+
+    def work(explorer: Any) -> Any:
+        begun.append(explorer.snapshot.told)
+        if explorer.snapshot.told == 0:
+            gate.wait(5)
+        yield None
+        yield f"under {begun[-1]}"
+
+    thread.submit("codes", 1, work)
+    qtbot.waitUntil(lambda: begun == [0])
+    thread.adopt(Look(2, told=7))
+    gate.set()
+    qtbot.waitUntil(lambda: bool(listener.answers))
+    qtbot.wait(30)
+    assert begun == [0, 7]
+    assert [answer[2] for answer in listener.answers] == ["under 7"]

@@ -8,6 +8,7 @@ from vae_explorer.registry import Registry
 MEASURES: Registry[Measure] = Registry("measure")
 
 _AEVB = "Kingma & Welling, Auto-Encoding Variational Bayes, arXiv:1312.6114"
+_SOHN = "Sohn, Lee & Yan, Structured Output Representation using Deep Conditional Generative Models, NeurIPS 2015"
 _IWAE = "Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, arXiv:1509.00519"
 
 _VQVAE = "van den Oord, Vinyals & Kavukcuoglu, Neural Discrete Representation Learning, arXiv:1711.00937"
@@ -248,6 +249,20 @@ for _record in (
         summary="What the learned prior saves of the nats that a code grid costs under the uniform one.",
         reference=_VQVAE, needs=frozenset({"codebook", "prior"}), take="vae_explorer.evaluation.codebook:prior_saving",
         cost="half a minute for 10,000 images",
+    ),
+    Measure(
+        name="completion", title="Completion", unit="nats per image", better="lower", group="likelihood",
+        reference=_SOHN, summary="Score of the pixels that are not given, with k importance samples.",
+        needs=frozenset({"likelihood", "prior", "given part"}), default_samples=100,
+        take="vae_explorer.evaluation.completion:completion",
+        cost="a minute for 10,000 images and k = 100; grows with N x k",
+    ),
+    Measure(
+        name="completion_baseline", title="Completion by the baseline", unit="nats per image", better="lower",
+        group="likelihood", reference=_SOHN,
+        summary="The same score of the network that predicts them without latents.",
+        needs=frozenset({"likelihood", "given part"}), take="vae_explorer.evaluation.completion:completion_baseline",
+        cost="under a second for 10,000 images",
     ),
 ):  # fmt: skip
     MEASURES.add(_record)

@@ -63,6 +63,10 @@ _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     "prior": (lambda subject: subject.record.has_prior, "model '{model}' has no prior"),
     "codes": (lambda subject: subject.record.has_codes, "model '{model}' has no codes"),
     "corruption": (lambda subject: subject.record.is_denoising, "model '{model}' is not trained to undo a corruption"),
+    "given part": (
+        lambda subject: subject.record.condition == "part",
+        "model '{model}' is not given a part of a picture",
+    ),
     "codebook": (lambda subject: subject.record.has_codebook, "model '{model}' has no codebook"),
     "Gaussian posterior": (
         lambda subject: subject.record.has_codes and subject.record.has_gaussian_posterior,

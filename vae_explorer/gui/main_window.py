@@ -55,7 +55,7 @@ PANELS = (
     ("data_plane", "Data plane", "DataPlanePanel"),
 )
 CLOSE_SECONDS = 3.0
-_MOST_PARKED = 64
+_MOST_PARKED = 512  # widgets of all docks behind tabs together
 
 
 class MainWindow(QMainWindow):

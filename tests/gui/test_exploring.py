@@ -61,9 +61,6 @@ class Looker:
     def show_images(self, dataset: Any) -> None:
         self.dataset = dataset
 
-    def noise_sigma(self, z_ND: np.ndarray) -> None:
-        return None
-
     def decode(self, z_ND: np.ndarray) -> np.ndarray:
         self.num_decoded += 1
         if self.gate is not None:

@@ -10,7 +10,6 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn import functional
 
 from vae_explorer.evaluation.evaluation import Evaluation, Outcome, blocks, part_of
 
@@ -25,6 +24,7 @@ LARGE_PICTURE = 64
 LEAST_ERROR = 1e-12
 """Below this an error is that of rounding: PSNR ends at 120 dB."""
 
+_PICTURES_AT_ONCE = 64  # what is in between stays in the cache
 _C1, _C2 = 0.01**2, 0.03**2
 
 
@@ -91,13 +91,22 @@ def structural_similarity(first_BCHW: Tensor, second_BCHW: Tensor) -> Tensor:
     Wang, Bovik, Sheikh & Simoncelli 2004: windows of 7 x 7 with equal weights and unbiased variances (the convention of
     scikit-image), or of 11 x 11 with Gaussian weights of sigma 1.5 where both sides have 64 pixels.
     """
-    num, channels, height, width = first_BCHW.shape
-    x, y = (picture.double().reshape(num * channels, 1, height, width) for picture in (first_BCHW, second_BCHW))
-    weight_HW, unbiased = _weights(height, width)
-    weight = weight_HW.to(x.device)[None, None]
+    parts = zip(first_BCHW.split(_PICTURES_AT_ONCE), second_BCHW.split(_PICTURES_AT_ONCE), strict=True)
+    return torch.cat([_similarity(first.double(), second.double()) for first, second in parts])
+
+
+def _similarity(x: Tensor, y: Tensor) -> Tensor:
+    weight, unbiased = _weights(*x.shape[2:])
 
     def mean(picture: Tensor) -> Tensor:
-        return functional.conv2d(picture, weight)
+        """The weighted mean of each window: first over its rows, then over its columns."""
+        height, width = picture.shape[2] - len(weight) + 1, picture.shape[3] - len(weight) + 1
+        rows, means = torch.zeros_like(picture[:, :, :height]), torch.zeros_like(picture[:, :, :height, :width])
+        for i, share in enumerate(weight):
+            rows += share * picture[:, :, i : i + height]
+        for i, share in enumerate(weight):
+            means += share * rows[..., i : i + width]
+        return means
 
     mean_x, mean_y = mean(x), mean(y)
     variance_x = unbiased * (mean(x * x) - mean_x**2)
@@ -105,7 +114,7 @@ def structural_similarity(first_BCHW: Tensor, second_BCHW: Tensor) -> Tensor:
     covariance = unbiased * (mean(x * y) - mean_x * mean_y)
     likeness = (2 * mean_x * mean_y + _C1) * (2 * covariance + _C2)
     likeness = likeness / ((mean_x**2 + mean_y**2 + _C1) * (variance_x + variance_y + _C2))
-    return likeness.reshape(num, -1).mean(1)
+    return likeness.flatten(1).mean(1)
 
 
 def _window(height: int, width: int) -> str:
@@ -115,13 +124,12 @@ def _window(height: int, width: int) -> str:
     return f"{side} x {side}"
 
 
-def _weights(height: int, width: int) -> tuple[Tensor, float]:
-    """The weights of a window, summing to 1, and the factor that makes its variance unbiased."""
+def _weights(height: int, width: int) -> tuple[list[float], float]:
+    """The weights along one side of a window, summing to 1, and the factor that makes its variance unbiased."""
     if min(height, width) >= LARGE_PICTURE:
         place = torch.arange(LARGE_WINDOW, dtype=torch.float64) - LARGE_WINDOW // 2
         bell = torch.exp(-0.5 * (place / LARGE_SIGMA) ** 2)
-        weight_HW = torch.outer(bell, bell)
-        return weight_HW / weight_HW.sum(), 1.0
+        return (bell / bell.sum()).tolist(), 1.0
     side = min(SMALL_WINDOW, height, width)
     area = side * side
-    return torch.full((side, side), 1 / area, dtype=torch.float64), area / (area - 1) if area > 1 else 1.0
+    return [1 / side] * side, area / (area - 1) if area > 1 else 1.0

@@ -128,7 +128,8 @@ def _frame(x_axis: _Axis, y_axis: _Axis) -> list[str]:
     middle = (top + bottom) / 2
     parts.append(_text((left + right) / 2, bottom + 42, "rate R = KL, nats per image", anchor="middle", fill=_INK))
     parts.append(
-        f'<text x="20" y="{middle}" transform="rotate(-90 20 {middle})" text-anchor="middle" fill="{_INK}">'
+        f'<text x="20" y="{middle}" transform="rotate(-90 20 {middle})" font-size="13" text-anchor="middle" '
+        f'fill="{_INK}">'
         "distortion D = −E[log p(x|z)], nats per image</text>"
     )
     return parts
@@ -141,9 +142,11 @@ def _best_line(best: RatePoint, x_axis: _Axis, y_axis: _Axis) -> list[str]:
     if low >= high:
         return []
     (x1, y1), (x2, y2) = ((x_axis.place(rate), y_axis.place(total - rate)) for rate in (low, high))
+    words = f"R + D = {total:.2f} at β {best.beta:g}"
     return [
         f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{_MUTED}" stroke-dasharray="5 4"/>',
-        _text(x1 + 8, y1 + 16, f"R + D = {total:.2f} at β {best.beta:g}", fill=_MUTED),
+        # The line falls to the right, so words that end at its middle lie below it.
+        _text((x1 + x2) / 2 - 8, (y1 + y2) / 2 + 14, words, anchor="end", fill=_MUTED),
     ]
 
 

@@ -105,6 +105,18 @@ def codebook(num_codes: int, epochs: int) -> Row:
     )
 
 
+def quadrants(given: int, most: float) -> Row:
+    """A picture completed from so many quadrants (MODELS.md 4.10)."""
+    return Row(
+        name=f"cvae-quadrants-{given}",
+        train=("--preset", "cvae-quadrants", "--set", f"model.given_quadrants={given}", "--seed", "0"),
+        checks=(Check(measure="completion", high=most), Check(measure="completion_baseline")),
+    )
+
+
+IWAE_100 = Check(measure="iwae", arguments=("--samples", "100", "--limit", "1000"))
+
+
 ROWS: list[Row] = [
     *(
         Row(name=f"grey-{epochs}", train=notes_network("grey", 20, epochs), checks=(Check(measure="elbo"),))
@@ -212,6 +224,15 @@ ROWS: list[Row] = [
             Check(measure="nearest_neighbours"),
         ),
     ),
+    *(quadrants(given, most) for given, most in ((1, 75.0), (2, 53.0), (3, 25.5))),
+    Row(name="unconditional-12", train=notes_network("dynamic", 20, 12), checks=(IWAE_100,)),
+    Row(
+        name="cvae-12",
+        train=notes_network(
+            "dynamic", 20, 12, "--model", "cvae", "--set", "model.hidden_widths=400", "--set", "model.prior=learned"
+        ),
+        checks=(IWAE_100,),
+    ),
     *(codebook(num_codes, epochs) for num_codes, epochs in ((64, 4), (512, 6))),
 ]
 
@@ -238,7 +259,27 @@ def _beta_1_is_best(numbers: Mapping[str, Numbers]) -> list[tuple[str, str, str,
     ]
 
 
+def _latents_beat_the_baseline(numbers: Mapping[str, Numbers]) -> list[tuple[str, str, str, bool]]:
+    lines = []
+    for given, least in ((1, 20.0), (2, 8.0), (3, 0.5)):
+        row = numbers[f"cvae-quadrants-{given}"]
+        gain = row["completion_baseline"] - row["completion"]
+        lines.append((f"{given} given: below the baseline, nats", f"{gain:.2f}", f"at least {least:g}", gain >= least))
+    return lines
+
+
+def _the_class_tells(numbers: Mapping[str, Numbers]) -> list[tuple[str, str, str, bool]]:
+    gain = numbers["unconditional-12"]["iwae"] - numbers["cvae-12"]["iwae"]
+    return [("IWAE-100 without the class less that with it, nats", f"{gain:.2f}", "at least 2", gain >= 2.0)]
+
+
 COMPARISONS: list[Comparison] = [
+    Comparison(
+        name="completion",
+        rows=tuple(f"cvae-quadrants-{given}" for given in (1, 2, 3)),
+        judge=_latents_beat_the_baseline,
+    ),
+    Comparison(name="class-told", rows=("unconditional-12", "cvae-12"), judge=_the_class_tells),
     Comparison(name="iwae-gain", rows=("iwae-1", "iwae-50"), judge=_fifty_samples_beat_one),
     Comparison(name="rate-distortion", rows=tuple(f"beta-{beta:g}" for beta in BETAS), judge=_beta_1_is_best),
 ]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from tests.gui.conftest import WAIT_MS
@@ -137,3 +138,42 @@ def test_every_panel_and_layer_shows_a_conditional_model_without_a_complaint(
     qtbot.waitUntil(lambda: drawn >= set(window.session.map.layers), timeout=3 * WAIT_MS)
     assert not told
     assert not messages, messages
+
+
+def test_the_strip_shows_one_place_under_every_class_and_chooses(
+    open_window: Opening, long_config: RunConfig, qtbot: QtBot
+) -> None:
+    window = opened(open_window, long_config, qtbot, "cvae")
+    strip = window.panel("decoded_image").conditions
+    qtbot.waitUntil(lambda: strip.isVisible() and strip.num_pictures == 3, timeout=WAIT_MS)
+    for told in range(3):
+        assert np.array_equal(strip.picture(told), decoded_under(window, told))
+    qtbot.mouseClick(strip, Qt.MouseButton.LeftButton, pos=strip.cell(2).center())
+    assert window.session.map.arrangement.told == 2
+    qtbot.waitUntil(lambda: strip._row is not None and strip._row.told == 2, timeout=WAIT_MS)
+    qtbot.keyClick(strip, Qt.Key.Key_Right)
+    assert window.session.map.arrangement.told == 0
+    decodings = window.session.explorer_thread
+    window.docks["decoded_image"].hide()
+    asked: list[str] = []
+    submit = decodings.submit
+    decodings.submit = lambda slot, number, work: (asked.append(slot), submit(slot, number, work))  # type: ignore[method-assign]
+    window.session.map.tell(1, "choose class down")
+    qtbot.wait(50)
+    assert "conditions" not in asked, "hidden it costs nothing"
+
+
+def test_the_strip_of_a_given_part_shows_draws_with_the_part_as_it_is(
+    open_window: Opening, long_config: RunConfig, qtbot: QtBot
+) -> None:
+    window = opened(open_window, long_config, qtbot, "cvae_quadrants")
+    strip = window.panel("decoded_image").conditions
+    qtbot.waitUntil(lambda: strip.num_pictures > 3, timeout=WAIT_MS)
+    given = strip.picture(0)[4:, :4]
+    assert all(np.array_equal(strip.picture(number)[4:, :4], given) for number in range(strip.num_pictures))
+
+
+def test_the_panel_of_a_model_without_condition_is_as_it_was(window: MainWindow, qtbot: QtBot) -> None:
+    panel = window.panel("decoded_image")
+    qtbot.waitUntil(lambda: panel._shown is not None, timeout=WAIT_MS)
+    assert not panel.conditions.isVisible()

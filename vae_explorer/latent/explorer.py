@@ -188,9 +188,12 @@ class Explorer:
                 return under(model, self._labels_of(ids_B))
             return under(model, model.condition_of(x_BCHW, None))
 
-    def network_under_each_class(self) -> LatentModel:
-        """The network told class 0 for the first row, class 1 for the second, and so on; its condition is a class."""
-        return under(self._network(), torch.arange(self._adopted().data_space.num_classes, device=self._device()))
+    @torch.inference_mode()
+    def decode_under_each_class(self, z_D: Floats) -> UInt8:
+        """One latent point decoded as class 0, class 1 and so on, (K, H, W[, C]); the model's condition is a class."""
+        label_K = torch.arange(self._adopted().data_space.num_classes, device=self._device())
+        z_KD = torch.from_numpy(np.asarray(z_D, dtype=np.float32)).to(self._device()).expand(len(label_K), -1)
+        return as_pictures(self._network().decode(z_KD, label_K).mean_BCHW)
 
     @property
     def device(self) -> torch.device:

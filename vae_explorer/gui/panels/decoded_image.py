@@ -16,6 +16,8 @@ from vae_explorer.gui.decoded_layout import decoded_layout
 from vae_explorer.gui.neighbour_search import NeighbourSearch
 from vae_explorer.gui.neighbour_words import item_title
 from vae_explorer.gui.threads.place import DecodedPlace
+from vae_explorer.gui.widgets.condition_strip import HEIGHT as CONDITIONS_HEIGHT
+from vae_explorer.gui.widgets.condition_strip import ConditionStrip
 from vae_explorer.gui.widgets.image_actions import point_in_full
 from vae_explorer.gui.widgets.image_view import ImageView
 from vae_explorer.gui.widgets.map_frame import number_text
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 _MOST_COORDINATES = 2
 _COPY = "copy?"
 _LINE_SPACING = 3
+_MARGIN = 12
 _IN_PLANE = 1e-3  # in latent units, as for the marks of the pins
 
 
@@ -66,6 +69,8 @@ class DecodedImagePanel(QWidget):
         self.strip = NeighbourStrip(self)
         self.strip.words_changed.connect(self._show_copy)
         self.neighbours = NeighbourSearch(session, self.strip, self)
+        self.conditions = ConditionStrip(session, self)
+        self.conditions.chosen.connect(self._choose_class)
         self._text_width = self.fontMetrics().horizontalAdvance("step 100,000  ·  10.0 ms")
         self._is_wide: bool | None = None
         self._arrange(False)
@@ -88,8 +93,15 @@ class DecodedImagePanel(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Texts and nearest images go where they leave the picture largest."""
         super().resizeEvent(event)
-        line = self.fontMetrics().height() + _LINE_SPACING
-        places = decoded_layout(event.size(), line, self._text_width, self.strip)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        line, size = self.fontMetrics().height() + _LINE_SPACING, self.size()
+        if not self.conditions.isHidden():
+            # Below everything else, which is laid out as if the panel ended above it.
+            size -= QSize(0, CONDITIONS_HEIGHT + _MARGIN)
+            self.conditions.setGeometry(_MARGIN, size.height(), size.width() - 2 * _MARGIN, CONDITIONS_HEIGHT)
+        places = decoded_layout(size, line, self._text_width, self.strip)
         self._arrange(places.is_wide)
         self.view.setGeometry(places.view)
         self._facts.setGeometry(places.facts)
@@ -135,8 +147,15 @@ class DecodedImagePanel(QWidget):
             self.step.setAlignment(Qt.AlignmentFlag.AlignRight)
         grid.setColumnStretch(1, 1)
 
+    @Slot(int)
+    def _choose_class(self, number: int) -> None:
+        self.session.map.tell(number, f"choose class {number}")
+
     @Slot(object)
     def _snapshot_came(self, snapshot: object) -> None:
+        if self.conditions.isHidden() == bool(self.session.map.condition):
+            self.conditions.setVisible(bool(self.session.map.condition))
+            self._lay_out()
         if getattr(snapshot, "codes_ND", None) is None:
             self._shown = None
             self.neighbours.forget()

@@ -30,6 +30,7 @@ Work = Callable[["Explorer"], object]
 
 SLOTS = (
     "point", "hovered", "original", "view", "selection", "own", "sliders", "attributes", "grid", "code", "data_plane",
+    "conditions",
     "manifold", "codes", "posterior", "forces", "samples", "reconstructions", "codebook", "measures", "neighbours",
     "path", "members", "values", "stretch", "aggregate", "regions", "reliability", "picture", "refine",
 )  # fmt: skip

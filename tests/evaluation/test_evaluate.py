@@ -12,7 +12,8 @@ from vae_explorer.datasets.catalogue import DATASETS
 from vae_explorer.datasets.protocols import BINARISATION_SEED, fixed_binarisation
 from vae_explorer.errors import UserError
 from vae_explorer.evaluation.catalogue import MEASURES
-from vae_explorer.evaluation.evaluate import evaluate
+from vae_explorer.evaluation.evaluate import Progress, evaluate, measuring
+from vae_explorer.evaluation.evaluation import Cancelled
 from vae_explorer.evaluation.images import ScoredImages, load_scored_images
 from vae_explorer.evaluation.needs import Subject, applicable, obstacle
 from vae_explorer.evaluation.record import Measurement
@@ -155,3 +156,32 @@ def test_the_heldout_number_of_training_is_that_of_the_evaluation(tmp_path: Path
     assert found["kl"].value == pytest.approx(last.terms["kl"], rel=1e-4)
     assert found["elbo"].value == pytest.approx(-last.terms["elbo"], abs=1.5)
     assert found["active_units"].value == last.active_units
+
+
+def test_parts_of_the_kl_need_a_standard_normal_prior(
+    model: LatentModel, images: ScoredImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not obstacle(MEASURES["marginal_kl"], Subject(VAE, model, images))
+    monkeypatch.setattr(model, "log_prior", lambda z, condition=None: -(z - 1.0).square().sum(1))
+    assert "is not N(0, I)" in obstacle(MEASURES["marginal_kl"], Subject(VAE, model, images))
+
+
+@pytest.mark.parametrize(("option", "words"), [("limit", "leaves no images"), ("samples", "with 0 samples")])
+def test_nothing_to_measure_is_one_sentence(model: LatentModel, images: ScoredImages, option: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        evaluate(model, VAE, images, **{option: 0})
+
+
+def test_progress_is_told_and_cancelling_keeps_what_was_measured(model: LatentModel, images: ScoredImages) -> None:
+    told: list[Progress] = []
+    found: list[str] = []
+    stream = measuring(
+        model, VAE, images, measures=["elbo", "iwae"], samples=20, progress=told.append,
+        is_cancelled=lambda: len(found) == 1 and told[-1].done > 5,
+    )  # fmt: skip
+    with pytest.raises(Cancelled):
+        for item in stream:
+            found.append(item.name)
+    assert found == ["elbo"]
+    assert [(item.number, item.num_measures) for item in told] == sorted((item.number, 2) for item in told)
+    assert all(0 <= item.done <= item.total for item in told)

@@ -23,7 +23,7 @@ _BAYES = "the evidence decomposition log p(x) = ELBO + KL(q(z|x) || p(z|x))"
 
 _BOUND: frozenset[Need] = frozenset({"likelihood", "prior"})
 _LIKELIHOOD: frozenset[Need] = _BOUND | {"likelihood protocol"}
-_GAUSSIAN: frozenset[Need] = frozenset({"Gaussian posterior", "prior"})
+_GAUSSIAN: frozenset[Need] = frozenset({"Gaussian posterior", "standard normal prior"})
 _FACTORS: frozenset[Need] = frozenset({"codes", "factors"})
 _PROBES: frozenset[Need] = frozenset({"codes", "labels", "training images", "unseen images"})
 _SAMPLES: frozenset[Need] = frozenset({"prior", "training images"})

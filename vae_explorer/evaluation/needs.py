@@ -7,9 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
+
 from vae_explorer.datasets.protocols import PROTOCOLS
 from vae_explorer.errors import UserError
 from vae_explorer.evaluation.catalogue import MEASURES
+from vae_explorer.models.gaussian import standard_normal_log_prob
 
 if TYPE_CHECKING:
     from vae_explorer.evaluation.images import ScoredImages
@@ -53,6 +56,19 @@ def require(measure: Measure, subject: Subject) -> None:
         raise UserError(reason, f"Choose from: {others}." if others else "Train another model.")
 
 
+def _has_standard_normal_prior(subject: Subject) -> bool:
+    dimensions = subject.model.latent_space.dimensions
+    if not (subject.record.has_prior and dimensions):
+        return False
+    image = subject.images.first(2)
+    x_BCHW = image.x(0, image.num_images)
+    z_BD = torch.linspace(-1.0, 1.5, len(x_BCHW), device=x_BCHW.device)[:, None].expand(-1, dimensions)
+    with torch.inference_mode():
+        condition = subject.model.condition_of(x_BCHW, image.labels(0, image.num_images))
+        log_prior_B = subject.model.log_prior(z_BD, condition).float()
+    return torch.allclose(log_prior_B, standard_normal_log_prob(z_BD), atol=1e-3)
+
+
 def _is_plane(subject: Subject) -> bool:
     dimensions = subject.model.latent_space.dimensions
     return 1 <= dimensions <= MOST_PLANE_DIMENSIONS and subject.record.condition != "part"
@@ -72,6 +88,7 @@ _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
         lambda subject: subject.record.has_codes and subject.record.has_gaussian_posterior,
         "model '{model}' has no diagonal Gaussian posterior q(z|x)",
     ),
+    "standard normal prior": (_has_standard_normal_prior, "the prior of model '{model}' is not N(0, I)"),
     "plane": (
         _is_plane,
         "it is for one or two latent dimensions, and for models that are not told a part of the picture",

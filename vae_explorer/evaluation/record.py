@@ -14,6 +14,7 @@ Need = Literal[
     "corruption",  # the model is trained to undo one
     "given part",  # the model is told a part of the picture
     "Gaussian posterior",  # q(z|x) is a diagonal Gaussian
+    "standard normal prior",
     "plane",  # one or two latent dimensions, summed over on a grid
     "more than two dimensions",
     "density",  # log p(x) in closed form

@@ -43,7 +43,7 @@ _NOTES: dict[str, Any] = {
         "grid of {points_a_side} points a side within {half_width:g}; one of {check_points_a_side} moves the first "
         "{check_images} images by {check_difference:.4f}"
     ),
-    "effective_samples": (
+    "images_below_1_percent": (
         "effective samples {effective_samples:.1f} of {samples} in the mean; {images_below_1_percent} of {n} images "
         "below 1 %"
     ),

@@ -193,7 +193,7 @@ ROWS: list[Row] = [
                 latents,
                 60,
                 "--model",
-                "linear_autoencoder",
+                "linear-autoencoder",
                 "--batch-size",
                 "1024",
                 "--learning-rate",
@@ -217,7 +217,7 @@ ROWS: list[Row] = [
     ),
     Row(
         name="denoising-autoencoder-20",
-        train=notes_network("grey", 20, 15, "--model", "denoising_autoencoder"),
+        train=notes_network("grey", 20, 15, "--model", "denoising-autoencoder"),
         checks=(
             Check(measure="denoising_error", high=0.011),
             Check(measure="mse", high=0.0121),

@@ -29,7 +29,7 @@ def scored(num: int) -> ScoredImages:
 def built() -> QuadrantsCVAE:
     torch.manual_seed(0)
     config = CVAEQuadrantsConfig(given_quadrants=2, hidden_widths=(16,), latent_dimensions=2)
-    model = build_model("cvae_quadrants", config, DataSpace(SHAPE)).eval()
+    model = build_model("cvae-quadrants", config, DataSpace(SHAPE)).eval()
     for parameter in model.parameters():
         parameter.data.normal_(0.0, 0.2)
     assert isinstance(model, QuadrantsCVAE)
@@ -55,7 +55,7 @@ def by_quadrature(model: QuadrantsCVAE, x_1CHW: torch.Tensor) -> float:
 def test_it_meets_the_sum_over_a_grid_and_the_baseline_is_the_cross_entropy() -> None:
     model, images = built(), scored(4)
     measures = ["completion", "completion_baseline"]
-    found, baseline = evaluate(model, MODELS["cvae_quadrants"], images, measures=measures, samples=4000)
+    found, baseline = evaluate(model, MODELS["cvae-quadrants"], images, measures=measures, samples=4000)
     x_BCHW = images.x(0, 4)
     exact = sum(by_quadrature(model, x_BCHW[item : item + 1]) for item in range(4)) / 4
     assert found.value == pytest.approx(exact, abs=0.02)

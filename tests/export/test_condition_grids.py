@@ -21,7 +21,7 @@ from vae_explorer.models.interface import LatentModel
 SPEC = GridSpec(rows=3, columns=2, spacing=0, scale=1, seed=4)
 CONFIGS: dict[str, Any] = {
     "cvae": CVAEConfig(hidden_widths=(16,)),
-    "cvae_quadrants": CVAEQuadrantsConfig(hidden_widths=(16,), latent_dimensions=2, given_quadrants=2),
+    "cvae-quadrants": CVAEQuadrantsConfig(hidden_widths=(16,), latent_dimensions=2, given_quadrants=2),
 }
 
 
@@ -73,8 +73,8 @@ def test_reconstructions_are_under_their_own_labels() -> None:
 
 
 def test_the_given_part_of_a_row_stays() -> None:
-    model, (images, _) = built("cvae_quadrants"), images_and_labels()
-    conditions = grid_conditions(MODELS["cvae_quadrants"], model, 3, images)
+    model, (images, _) = built("cvae-quadrants"), images_and_labels()
+    conditions = grid_conditions(MODELS["cvae-quadrants"], model, 3, images)
     grid = render_grid("prior", model, SPEC, images, conditions)
     mask = np.array(is_given(2, 8, 8))
     for row in range(3):
@@ -90,4 +90,4 @@ def test_a_class_that_is_not_there_is_an_error_of_the_persons() -> None:
     with pytest.raises(UserError, match="not told a class"):
         grid_conditions(MODELS["vae"], built("cvae"), 3, told=1)
     with pytest.raises(UserError, match="of an image"):
-        grid_conditions(MODELS["cvae_quadrants"], built("cvae_quadrants"), 3)
+        grid_conditions(MODELS["cvae-quadrants"], built("cvae-quadrants"), 3)

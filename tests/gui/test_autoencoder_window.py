@@ -16,7 +16,7 @@ from vae_explorer.training.run_config import with_value
 
 @pytest.fixture
 def denoising(open_window: Callable[..., MainWindow], qtbot: QtBot) -> MainWindow:
-    config = with_value(tiny_config(protocol="grey"), "model.name", "denoising_autoencoder")
+    config = with_value(tiny_config(protocol="grey"), "model.name", "denoising-autoencoder")
     window = open_window(with_value(config, "model.corrupted_share", 0.5))
     for name in ("reconstructions", "samples"):
         window.docks[name].show()

@@ -105,7 +105,7 @@ def test_a_model_without_a_condition_has_no_selector(window: MainWindow, qtbot: 
 def test_the_given_part_is_that_of_the_selected_image(
     open_window: Opening, long_config: RunConfig, qtbot: QtBot
 ) -> None:
-    window = opened(open_window, long_config, qtbot, "cvae_quadrants")
+    window = opened(open_window, long_config, qtbot, "cvae-quadrants")
     qtbot.waitUntil(lambda: shown(window) is not None, timeout=WAIT_MS)
     assert not window.panel("latent_map").toolbar.classes.isVisible()
     window.session.map.select(ItemSet([17]))
@@ -121,7 +121,7 @@ def test_the_given_part_is_that_of_the_selected_image(
     qtbot.waitUntil(lambda: shown(window).told == 0, timeout=WAIT_MS)
 
 
-@pytest.mark.parametrize("model", ["cvae", "cvae_quadrants"])
+@pytest.mark.parametrize("model", ["cvae", "cvae-quadrants"])
 def test_every_panel_and_layer_shows_a_conditional_model_without_a_complaint(
     model: str, open_window: Opening, long_config: RunConfig, qtbot: QtBot
 ) -> None:

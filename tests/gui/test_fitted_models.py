@@ -60,7 +60,7 @@ def test_a_linear_model_has_its_plane_and_every_layer_is_drawn_or_says_why_not(
     assert missing == ({"posterior", "forces", "reliability", "aggregate"} if name != "ppca" else set())
 
 
-@pytest.mark.parametrize("name", ["gaussian_mixture", "bernoulli_mixture"])
+@pytest.mark.parametrize("name", ["gaussian-mixture", "bernoulli-mixture"])
 def test_a_mixture_has_no_plane_and_says_what_there_is_instead(
     name: str, open_window: Callable[..., MainWindow], qtbot: QtBot
 ) -> None:

@@ -32,7 +32,7 @@ from vae_explorer.models.snapshot import Snapshot, take_snapshot, with_told
 SHAPE = (1, 8, 8)
 CONFIGS: dict[str, Any] = {
     "cvae": CVAEConfig(hidden_widths=(16,), prior="learned"),
-    "cvae_quadrants": CVAEQuadrantsConfig(hidden_widths=(16,), latent_dimensions=2),
+    "cvae-quadrants": CVAEQuadrantsConfig(hidden_widths=(16,), latent_dimensions=2),
 }
 
 
@@ -230,7 +230,7 @@ def test_each_class_of_one_place(tiny_dataset: ImageDataset) -> None:
 
 
 def test_a_part_needs_the_images_and_says_so() -> None:
-    _, snapshot = looked_at("cvae_quadrants")
+    _, snapshot = looked_at("cvae-quadrants")
     explorer = Explorer()
     explorer.adopt(snapshot)
     with pytest.raises(UserError, match="not loaded"):

@@ -57,7 +57,7 @@ def vae(points: ImageDataset) -> Explorer:
 
 @pytest.fixture(scope="module")
 def mixture(points: ImageDataset) -> Explorer:
-    return explorer_of(points, "gaussian_mixture", is_trained=True)
+    return explorer_of(points, "gaussian-mixture", is_trained=True)
 
 
 def drawing(explorer: Explorer, *parts: Part) -> LayerDrawing:
@@ -160,7 +160,7 @@ def test_a_mixture_shows_components_and_responsibilities(mixture: Explorer) -> N
 
 
 def test_the_vector_field_goes_where_the_model_moves_a_place(points: ImageDataset) -> None:
-    explorer = explorer_of(points, "denoising_autoencoder")
+    explorer = explorer_of(points, "denoising-autoencoder")
     whole = drawing(explorer, Part.FIELD)
     assert Part.FIELD in whole.extras["parts"]
     assert Part.DENSITY not in whole.extras["parts"]

@@ -37,7 +37,7 @@ def built(name: str, config: object, space: DataSpace = SPACE) -> Autoencoder:
 
 
 def denoising(**choices: object) -> DenoisingAutoencoder:
-    model = built("denoising_autoencoder", DenoisingConfig(hidden_widths=(16,), **choices))  # type: ignore[arg-type]
+    model = built("denoising-autoencoder", DenoisingConfig(hidden_widths=(16,), **choices))  # type: ignore[arg-type]
     assert isinstance(model, DenoisingAutoencoder)
     return model
 
@@ -48,7 +48,7 @@ def test_the_linear_autoencoder_finds_the_plane_of_pca() -> None:
     scale_P = torch.tensor([3.0, 2.0, *[0.3] * 10])
     turn_PP = torch.linalg.qr(torch.randn(12, 12, generator=generator)).Q
     x_NP = torch.randn(2000, 12, generator=generator) * scale_P @ turn_PP + 0.5
-    model = built("linear_autoencoder", LinearAutoencoderConfig(latent_dimensions=2), DataSpace((1, 3, 4)))
+    model = built("linear-autoencoder", LinearAutoencoderConfig(latent_dimensions=2), DataSpace((1, 3, 4)))
     batch = batch_of(x_NP.reshape(-1, 1, 3, 4))
     optimiser = torch.optim.LBFGS(model.parameters(), max_iter=300, line_search_fn="strong_wolfe")
 
@@ -89,7 +89,7 @@ def test_cross_entropy_is_that_of_the_decoded_picture_and_the_curve_stays_the_sq
 
 
 def test_cross_entropy_of_points_is_refused_in_a_sentence() -> None:
-    for name, config_type in (("autoencoder", AutoencoderConfig), ("denoising_autoencoder", DenoisingConfig)):
+    for name, config_type in (("autoencoder", AutoencoderConfig), ("denoising-autoencoder", DenoisingConfig)):
         with pytest.raises(SettingError, match="points of the plane") as caught:
             built(name, config_type(error="cross-entropy"), DataSpace((2, 1, 1), protocol="gaussian"))
         assert caught.value.key == "model.error"
@@ -160,7 +160,7 @@ def test_the_field_of_a_denoising_autoencoder_points_up_the_density() -> None:
     config = DenoisingConfig(
         hidden_widths=(64, 64), activation="tanh", latent_dimensions=2, corruption="gaussian", noise_sigma=0.2
     )
-    model = built("denoising_autoencoder", config, DataSpace((2, 1, 1), protocol="gaussian"))
+    model = built("denoising-autoencoder", config, DataSpace((2, 1, 1), protocol="gaussian"))
     optimiser = torch.optim.Adam(model.parameters(), 3e-3)
     for _ in range(400):
         optimiser.zero_grad()

@@ -20,7 +20,7 @@ def built(given: int = 2, protocol: str = "grey", *, baseline_epochs: int = 1, t
     config = CVAEQuadrantsConfig(
         given_quadrants=given, hidden_widths=(16,), latent_dimensions=2, baseline_epochs=baseline_epochs
     )
-    model = build_model("cvae_quadrants", config, DataSpace(SHAPE, 0, protocol))
+    model = build_model("cvae-quadrants", config, DataSpace(SHAPE, 0, protocol))
     assert isinstance(model, QuadrantsCVAE)
     if trained:
         for parameter in model.parameters():
@@ -145,4 +145,4 @@ def test_it_starts_at_the_mean_image() -> None:
 
 def test_pictures_without_quadrants_are_refused() -> None:
     with pytest.raises(SettingError, match="no quadrants"):
-        build_model("cvae_quadrants", CVAEQuadrantsConfig(), DataSpace((1, 1, 9)))
+        build_model("cvae-quadrants", CVAEQuadrantsConfig(), DataSpace((1, 1, 9)))

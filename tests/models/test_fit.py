@@ -25,8 +25,8 @@ def test_a_model_that_does_not_suit_points_never_sends_a_person_to_another_proto
 
 def test_the_data_decide() -> None:
     with pytest.raises(SettingError, match="is for pictures"):
-        require_fit(MODELS["bernoulli_mixture"], POINTS)
+        require_fit(MODELS["bernoulli-mixture"], POINTS)
     with pytest.raises(SettingError, match="needs labels"):
         require_fit(MODELS["cvae"], POINTS)
-    require_fit(MODELS["gaussian_mixture"], POINTS)
+    require_fit(MODELS["gaussian-mixture"], POINTS)
     require_fit(MODELS["vae"], POINTS)

@@ -53,13 +53,13 @@ def bits() -> torch.Tensor:
 def gaussians(num: int = 5, covariance: str = "full", space: DataSpace = PLANE) -> GaussianMixture:
     torch.manual_seed(0)
     config = GaussianMixtureConfig(num_components=num, covariance=covariance)
-    return cast("GaussianMixture", build_model("gaussian_mixture", config, space))
+    return cast("GaussianMixture", build_model("gaussian-mixture", config, space))
 
 
 def bernoullis(num: int = 3, smoothing: float = 0.1) -> BernoulliMixture:
     torch.manual_seed(0)
     config = BernoulliMixtureConfig(num_components=num, smoothing=smoothing)
-    return cast("BernoulliMixture", build_model("bernoulli_mixture", config, BITS))
+    return cast("BernoulliMixture", build_model("bernoulli-mixture", config, BITS))
 
 
 def em_step(model: Mixture, x_NCHW: torch.Tensor, batch_size: int = 1000) -> float:
@@ -219,7 +219,7 @@ def test_first_components_stand_far_apart_on_items_and_follow_the_seed(points: t
     found = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
-        model = build_model("gaussian_mixture", GaussianMixtureConfig(num_components=5), PLANE)
+        model = build_model("gaussian-mixture", GaussianMixtureConfig(num_components=5), PLANE)
         model.learn(Batch(points, torch.arange(400)))
         found.append(cast("GaussianMixture", model).seed_KP.clone())
     assert torch.equal(found[0], found[1])
@@ -265,5 +265,5 @@ def test_what_it_needs_is_said() -> None:
         (gaussian, DataSpace((3, 64, 64), 0, "gaussian"), "diagonal"),
     ):
         with pytest.raises(SettingError) as told:
-            build_model("gaussian_mixture" if config is gaussian else "bernoulli_mixture", config, space)
+            build_model("gaussian-mixture" if config is gaussian else "bernoulli-mixture", config, space)
         assert words in told.value.hint

@@ -95,7 +95,7 @@ def test_a_snapshot_has_the_codes_of_its_own_weights_for_every_item(
 def test_a_whole_batch_makes_a_training_step_an_em_step_that_never_lowers_the_likelihood(
     tiny_config: RunConfig, tiny_dataset: ImageDataset
 ) -> None:
-    config = config_for(MODELS["bernoulli_mixture"], tiny_config)
+    config = config_for(MODELS["bernoulli-mixture"], tiny_config)
     for path, value in (("model.smoothing", 0.0), ("training.batch_size", 240), ("training.epochs", 30)):
         config = with_value(config, path, value)
     chunks = of_type(all_events(Trainer(config, tiny_dataset)), events.MetricsChunk)
@@ -107,7 +107,7 @@ def test_a_whole_batch_makes_a_training_step_an_em_step_that_never_lowers_the_li
 
 
 def test_mixtures_run_under_dynamic_binarisation(tiny_config: RunConfig, tiny_dataset: ImageDataset) -> None:
-    config = config_for(MODELS["bernoulli_mixture"], tiny_config, "dynamic")
+    config = config_for(MODELS["bernoulli-mixture"], tiny_config, "dynamic")
     validated = of_type(all_events(Trainer(config, tiny_dataset)), events.Validated)
     assert validated[-1].terms["log_likelihood"] > validated[0].terms["log_likelihood"] + 1
 
@@ -115,7 +115,7 @@ def test_mixtures_run_under_dynamic_binarisation(tiny_config: RunConfig, tiny_da
 def test_more_components_than_items_are_refused_before_the_first_step(
     tiny_config: RunConfig, tiny_dataset: ImageDataset
 ) -> None:
-    config = with_value(config_for(MODELS["bernoulli_mixture"], tiny_config), "model.num_components", 241)
+    config = with_value(config_for(MODELS["bernoulli-mixture"], tiny_config), "model.num_components", 241)
     with pytest.raises(SettingError, match="241 components are more than the 240 items"):
         Trainer(config, tiny_dataset)
 

@@ -95,7 +95,7 @@ def build_autoencoder(config: AutoencoderConfig, data_space: DataSpace) -> Autoe
 
 
 def build_linear_autoencoder(config: LinearAutoencoderConfig, data_space: DataSpace) -> Autoencoder:
-    """The builder of the record `linear_autoencoder`."""
+    """The builder of the record `linear-autoencoder`."""
     encoder, decoder = bodies_of(BodyConfig(hidden_widths=()), config.latent_dimensions, data_space)
     return Autoencoder(encoder, decoder, config.latent_dimensions, "squared", is_bounded=False)
 

@@ -78,7 +78,7 @@ def _denoising_builder() -> Builder:
 
 
 LINEAR_AUTOENCODER = ModelRecord(
-    name="linear_autoencoder",
+    name="linear-autoencoder",
     title="Linear autoencoder",
     summary="Two linear maps trained on the squared error; they find the plane of PCA, not its axes.",
     reference="Bourlard & Kamp, Auto-association by multilayer perceptrons and singular value decomposition, 1988",
@@ -108,7 +108,7 @@ AUTOENCODER = ModelRecord(
 )
 
 DENOISING_AUTOENCODER = ModelRecord(
-    name="denoising_autoencoder",
+    name="denoising-autoencoder",
     title="Denoising autoencoder",
     summary="An autoencoder that is shown corrupted pictures and learns to give the clean ones back.",
     reference="Vincent et al., Stacked denoising autoencoders, 2010; Alain & Bengio, arXiv:1211.4246",

@@ -71,6 +71,6 @@ class BernoulliMixture(Mixture):
 
 
 def build_bernoulli_mixture(config: BernoulliMixtureConfig, data_space: DataSpace) -> BernoulliMixture:
-    """The builder of the record `bernoulli_mixture`. Raises SettingError for more components than images."""
+    """The builder of the record `bernoulli-mixture`. Raises SettingError for more components than images."""
     require_components(config.num_components, data_space)
     return BernoulliMixture(config, data_space)

@@ -245,5 +245,5 @@ def _told(condition: Tensor | None) -> Tensor:
 
 
 def build_cvae_quadrants(config: CVAEQuadrantsConfig, data_space: DataSpace) -> QuadrantsCVAE:
-    """The builder of the record `cvae_quadrants`."""
+    """The builder of the record `cvae-quadrants`."""
     return QuadrantsCVAE(config, data_space)

@@ -54,7 +54,7 @@ def _builder() -> Builder:
 
 
 CVAE_QUADRANTS = ModelRecord(
-    name="cvae_quadrants",
+    name="cvae-quadrants",
     title="Conditional VAE, quadrants given",
     summary="Completes a picture of which one, two or three quadrants are given, in as many ways as there are.",
     reference="Sohn, Lee & Yan, Learning Structured Output Representation using Deep Conditional Generative Models, "

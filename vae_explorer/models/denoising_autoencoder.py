@@ -70,6 +70,6 @@ class DenoisingAutoencoder(Autoencoder):
 
 
 def build_denoising_autoencoder(config: DenoisingConfig, data_space: DataSpace) -> DenoisingAutoencoder:
-    """The builder of the record `denoising_autoencoder`. Raises SettingError as `build_autoencoder`."""
+    """The builder of the record `denoising-autoencoder`. Raises SettingError as `build_autoencoder`."""
     require_error(config, data_space)
     return DenoisingAutoencoder(config, data_space)

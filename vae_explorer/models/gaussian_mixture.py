@@ -188,7 +188,7 @@ def lower_root(covariance_JPP: Tensor) -> Tensor:
 
 
 def build_gaussian_mixture(config: GaussianMixtureConfig, data_space: DataSpace) -> GaussianMixture:
-    """The builder of the record `gaussian_mixture`.
+    """The builder of the record `gaussian-mixture`.
 
     Raises SettingError for more components than items, and for more covariances than fit in memory.
     """

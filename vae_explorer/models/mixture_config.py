@@ -63,7 +63,7 @@ _TERMS = (
 )
 
 GAUSSIAN_MIXTURE = ModelRecord(
-    name="gaussian_mixture",
+    name="gaussian-mixture",
     title="Gaussian mixture",
     summary="Which of K Gaussians made each item, by EM: one pass over the data is one step.",
     reference="Dempster, Laird & Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977",
@@ -82,7 +82,7 @@ GAUSSIAN_MIXTURE = ModelRecord(
 )
 
 BERNOULLI_MIXTURE = ModelRecord(
-    name="bernoulli_mixture",
+    name="bernoulli-mixture",
     title="Mixture of Bernoullis",
     summary="Which of K pictures of probabilities made each binary image, by EM: one pass is one step.",
     reference="Bishop, Pattern Recognition and Machine Learning, 2006, section 9.3.3",

@@ -66,7 +66,7 @@ def test_all_that_is_offered_can_be_measured(record: ModelRecord) -> None:
         assert found["elbo"].value == pytest.approx(found["reconstruction"].value + found["kl"].value, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["vae", "gaussian_mixture"])
+@pytest.mark.parametrize("name", ["vae", "gaussian-mixture"])
 def test_points_of_the_plane_are_measured_too(name: str) -> None:
     config = with_value(with_value(default_config(), "data.dataset", "two-moons"), "data.protocol", "gaussian")
     config = with_value(with_value(config, "model.name", name), "training.epochs", 1)

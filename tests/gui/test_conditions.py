@@ -166,7 +166,7 @@ def test_the_strip_shows_one_place_under_every_class_and_chooses(
 def test_the_strip_of_a_given_part_shows_draws_with_the_part_as_it_is(
     open_window: Opening, long_config: RunConfig, qtbot: QtBot
 ) -> None:
-    window = opened(open_window, long_config, qtbot, "cvae_quadrants")
+    window = opened(open_window, long_config, qtbot, "cvae-quadrants")
     strip = window.panel("decoded_image").conditions
     qtbot.waitUntil(lambda: strip.num_pictures > 3, timeout=WAIT_MS)
     given = strip.picture(0)[4:, :4]

@@ -225,6 +225,11 @@ ROWS: list[Row] = [
         ),
     ),
     *(quadrants(given, most) for given, most in ((1, 75.0), (2, 53.0), (3, 25.5))),
+    Row(
+        name="cvae-2d",
+        train=("--preset", "cvae", "--seed", "0"),
+        checks=(Check(measure="told_class", low=0.97), Check(measure="nll_quadrature", arguments=("--limit", "4000"))),
+    ),
     Row(name="unconditional-12", train=notes_network("dynamic", 20, 12), checks=(IWAE_100,)),
     Row(
         name="cvae-12",

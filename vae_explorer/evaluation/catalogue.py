@@ -264,5 +264,12 @@ for _record in (
         needs=frozenset({"likelihood", "given part"}), take="vae_explorer.evaluation.completion:completion_baseline",
         cost="under a second for 10,000 images",
     ),
+    Measure(
+        name="told_class", title="Told class recovered", unit="share", better="higher", group="samples",
+        summary="Share of samples in which a network that has learnt the labels finds the class that was told.",
+        reference=_SOHN, needs=frozenset({"prior", "told class", "labels", "pictures", "training images"}),
+        default_samples=10_000, by_default=False, take="vae_explorer.evaluation.told_class:told_class",
+        cost=_FEATURES_COST,
+    ),
 ):  # fmt: skip
     MEASURES.add(_record)

@@ -79,11 +79,17 @@ def feature_space(evaluation: Evaluation) -> FeatureSpace:
         training = evaluation.training()
         if training.labels_N is None:
             return whitened_space(real(training))
-        network, digest = _network(training, evaluation.store, evaluation.advance)
+        network, digest = label_network(evaluation)
         space = FeatureSpace("small network trained on the labels", digest, lambda pictures: _body(network, pictures))
         return _with_accuracy(space, network, evaluation.images)
 
     return evaluation.shared("feature space", find)
+
+
+def label_network(evaluation: Evaluation) -> tuple[SmallClassifier, str]:
+    """The network that has learnt the labels of the training images, and the digest of its weights."""
+    assert evaluation.training is not None, "the measure needs training images"
+    return _network(evaluation.training(), evaluation.store, evaluation.advance)
 
 
 def whitened_space(pictures_NCHW: Tensor) -> FeatureSpace:

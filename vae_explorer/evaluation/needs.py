@@ -79,6 +79,7 @@ _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
     "prior": (lambda subject: subject.record.has_prior, "model '{model}' has no prior"),
     "codes": (lambda subject: subject.record.has_codes, "model '{model}' has no codes"),
     "corruption": (lambda subject: subject.record.is_denoising, "model '{model}' is not trained to undo a corruption"),
+    "told class": (lambda subject: subject.record.condition == "class", "model '{model}' is not told the class"),
     "given part": (
         lambda subject: subject.record.condition == "part",
         "model '{model}' is not given a part of a picture",

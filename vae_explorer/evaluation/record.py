@@ -12,6 +12,7 @@ Need = Literal[
     "codes",  # encode gives a point of R^d
     "codebook",  # encode gives a grid of codes
     "corruption",  # the model is trained to undo one
+    "told class",  # the model is told the class
     "given part",  # the model is told a part of the picture
     "Gaussian posterior",  # q(z|x) is a diagonal Gaussian
     "standard normal prior",

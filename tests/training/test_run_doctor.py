@@ -171,3 +171,30 @@ def test_a_real_run_that_collapses_is_found_and_mended(monkeypatch: pytest.Monke
     for path, value in found.mend.assignments:
         config = with_value(config, path, value)
     assert "posterior-collapse" not in {one.rule for one in findings(config)}
+
+
+def test_a_beta_that_moves_and_a_capacity_are_no_illness() -> None:
+    steps = np.linspace(0, 1, 1000)
+    cycles = {
+        "elbo": -140 - 30 * np.abs(np.sin(9 * steps)),
+        "kl": 20 + 40 * np.abs(np.sin(9 * steps)),
+        "beta": steps % 0.25 * 4,
+    }
+    cycling = course(with_value(default_config(), "model.beta_cycles", 4), train=cycles)
+    assert diagnose(cycling) == ()
+    config = with_value(with_value(default_config(), "model.name", "beta-vae"), "model.kl_form", "capacity")
+    config = with_value(config, "model.beta", 1000.0)
+    early = course(
+        config, heldout={"elbo": -206 * np.ones(3), "kl": np.full(3, 0.3)}, active_units=1, effective_beta=None
+    )
+    assert finding("posterior-collapse", early) is None
+
+
+def test_under_a_heavy_kl_the_loss_is_what_is_minimised_not_the_bound() -> None:
+    config = with_value(default_config(), "model.beta", 20.0)
+    steps = np.linspace(0, 1, 1000)
+    kl, reconstruction = 20 - 15 * steps, 120 + 60 * steps
+    train = {"elbo": -(kl + reconstruction), "kl": kl, "beta": np.full(1000, 20.0)}
+    assert finding("learning-rate", course(config, train=train, effective_beta=20.0)) is None
+    train["kl"] = 20 + 15 * steps
+    assert finding("learning-rate", course(config, train=train, effective_beta=20.0)) is not None

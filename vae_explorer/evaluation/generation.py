@@ -1,11 +1,12 @@
 """Pictures that a model makes up: means of p(x|z) for z from its prior, and the real ones that they are compared with.
 
-The mean is what the product shows; where the protocol draws bits from grey levels, those are the real ones.
+The mean is what the product shows; where the protocol draws bits from grey levels, those are the real ones. Points of
+the plane and mixtures, whose latents are a few numbers so that means would be a few items again and again, give draws.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vae_explorer.evaluation.images import ScoredImages
+    from vae_explorer.models.interface import Likelihood
 
-PICTURES = "means of p(x|z), z from the prior"
-"""What `detail` says of generated pictures."""
+POINTS_SHAPE = (2, 1, 1)
 
 _STREAM = 1 << 23  # apart from the draws of the bounds, which number their blocks from 0
 
@@ -31,9 +32,21 @@ def generated(evaluation: Evaluation) -> Tensor:
     return evaluation.shared(("generated", evaluation.samples), lambda: _generate(evaluation, evaluation.samples))
 
 
+def gives_draws(evaluation: Evaluation) -> bool:
+    """Whether what is generated are draws from p(x|z) instead of its means."""
+    is_mixture = not (evaluation.record.has_codes or evaluation.record.has_codebook)
+    return evaluation.images.image_shape == POINTS_SHAPE or is_mixture
+
+
+def pictures_words(evaluation: Evaluation) -> str:
+    """What `detail` says of generated pictures."""
+    return f"{'draws from' if gives_draws(evaluation) else 'means of'} p(x|z), z from the prior"
+
+
 def _generate(evaluation: Evaluation, num: int) -> Tensor:
     model, images = evaluation.model, evaluation.images
     device = images.stored_NCHW.device
+    draws = gives_draws(evaluation)
     pictures = []
     with torch.inference_mode():
         for number, start in enumerate(range(0, num, BLOCK_IMAGES)):
@@ -48,7 +61,11 @@ def _generate(evaluation: Evaluation, num: int) -> Tensor:
             for first in range(0, rows, evaluation.rows_at_once):
                 part = slice(first, first + evaluation.rows_at_once)
                 z_part = tuple(level[part] for level in z) if isinstance(z, tuple) else z[part]
-                pictures.append(model.decode(z_part, part_of(condition, part)).mean_BCHW.float().cpu())
+                decoded = model.decode(z_part, part_of(condition, part))
+                if draws:
+                    pictures.append(cast("Likelihood", decoded).sample(generator).float().cpu())
+                else:
+                    pictures.append(decoded.mean_BCHW.float().cpu())
     evaluation.advance(num, num)
     return torch.cat(pictures)
 

@@ -13,7 +13,7 @@ import torch
 from vae_explorer.errors import UserError
 from vae_explorer.evaluation.evaluation import Advance, Evaluation, Outcome, no_report
 from vae_explorer.evaluation.features import feature_space
-from vae_explorer.evaluation.generation import PICTURES, drawn_training, generated, real
+from vae_explorer.evaluation.generation import drawn_training, generated, pictures_words, real
 from vae_explorer.evaluation.neighbours import nearest
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def neighbour_ratio(evaluation: Evaluation) -> Outcome:
         for i in ratio_M.argsort()[:NUM_SUSPECTS]
     ]  # fmt: skip
     detail = {
-        "generated": len(made_MP), "pictures": PICTURES, "compared_with": len(training_TP),
+        "generated": len(made_MP), "pictures": pictures_words(evaluation), "compared_with": len(training_TP),
         "lowest": float(ratio_M.min()), "suspects": suspects,
     }  # fmt: skip
     return Outcome.mean_of(ratio_M, samples=evaluation.samples, detail=detail)
@@ -62,7 +62,12 @@ def data_copying(evaluation: Evaluation) -> Outcome:
     training_TF = space.features(real(evaluation.training(), advance=evaluation.advance))
     made_MF, other_HF = space.features(generated(evaluation)), space.features(real(evaluation.images))
     z, used = copying_score(made_MF, training_TF, other_HF, evaluation.seed, evaluation.advance)
-    detail = {"generated": len(made_MF), "pictures": PICTURES, "cells": used, "training_images": len(training_TF)}
+    detail = {
+        "generated": len(made_MF),
+        "pictures": pictures_words(evaluation),
+        "cells": used,
+        "training_images": len(training_TF),
+    }
     return Outcome(value=z, samples=evaluation.samples, detail=detail | space.detail())
 
 

@@ -12,6 +12,7 @@ import torch
 from vae_explorer.datasets.protocols import PROTOCOLS
 from vae_explorer.errors import UserError
 from vae_explorer.evaluation.catalogue import MEASURES
+from vae_explorer.evaluation.generation import POINTS_SHAPE
 from vae_explorer.models.gaussian import standard_normal_log_prob
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from vae_explorer.models.record import ModelRecord
 
 MOST_PLANE_DIMENSIONS = 2
-_POINTS_SHAPE = (2, 1, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +104,7 @@ _NEEDS: dict[Need, tuple[Callable[[Subject], bool], str]] = {
         "protocol '{protocol}' gives a score, not a likelihood",
     ),
     "pictures": (
-        lambda subject: subject.images.image_shape != _POINTS_SHAPE,
+        lambda subject: subject.images.image_shape != POINTS_SHAPE,
         "the items are points of the plane, not pictures",
     ),
     "labels": (lambda subject: subject.images.labels_N is not None, "the data set has no labels"),

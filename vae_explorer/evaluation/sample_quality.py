@@ -14,7 +14,7 @@ import torch
 
 from vae_explorer.evaluation.evaluation import Advance, Evaluation, Outcome, no_report
 from vae_explorer.evaluation.features import FeatureSpace, feature_space
-from vae_explorer.evaluation.generation import PICTURES, drawn_training, generated, real, require_enough
+from vae_explorer.evaluation.generation import drawn_training, generated, pictures_words, real, require_enough
 from vae_explorer.evaluation.neighbours import distance_blocks, nearest
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _features(evaluation: Evaluation) -> tuple[FeatureSpace, Tensor, Tensor]:
 
 
 def _facts(evaluation: Evaluation, num_generated: int) -> dict[str, object]:
-    return {"generated": num_generated, "pictures": PICTURES, **feature_space(evaluation).detail()}
+    return {"generated": num_generated, "pictures": pictures_words(evaluation), **feature_space(evaluation).detail()}
 
 
 def _neighbours() -> dict[str, object]:

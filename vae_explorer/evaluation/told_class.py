@@ -9,7 +9,7 @@ import torch
 
 from vae_explorer.evaluation.evaluation import Outcome
 from vae_explorer.evaluation.features import label_network
-from vae_explorer.evaluation.generation import PICTURES, generated, real
+from vae_explorer.evaluation.generation import generated, pictures_words, real
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +32,10 @@ def told_class(evaluation: Evaluation) -> Outcome:
     share = _share(network, pictures, told_S)
     of_real = _share(network, real(images), labels_N)
     error = math.sqrt(share * (1 - share) / len(pictures))
-    detail = {"pictures": PICTURES, "share_of_real": of_real, "feature_digest": digest}
+    detail = {
+        "pictures": pictures_words(evaluation), "share_of_real": of_real, "features": "the classifier trained here",
+        "feature_digest": digest,
+    }  # fmt: skip
     return Outcome(value=share, standard_error=error, samples=len(pictures), n=len(pictures), detail=detail)
 
 

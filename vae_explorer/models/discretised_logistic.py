@@ -59,10 +59,14 @@ class DiscretisedLogistic:
         """log P of every pixel's level, (B, C, H, W)."""
         x_B1CHW = x_BCHW.unsqueeze(1)
         inverse_scale = torch.exp(-self.log_scale_BKCHW)
-        centred = 2.0 * x_B1CHW - 1.0 - self.mean_BKCHW
-        log_below_top = -functional.softplus(-(centred + HALF_LEVEL) * inverse_scale)
-        log_above_bottom = -functional.softplus((centred - HALF_LEVEL) * inverse_scale)
-        log_width = torch.log(-torch.expm1(-2.0 * HALF_LEVEL * inverse_scale))
+        # Edges from whole numbers: the upper edge of a level is the very number that is the next one's lower edge, so
+        # that the masses of narrow components still add up to 1 in float32.
+        level_B1CHW = torch.round(255.0 * x_B1CHW)
+        top = ((2.0 * level_B1CHW - 254.0) / 255.0 - self.mean_BKCHW) * inverse_scale
+        bottom = ((2.0 * level_B1CHW - 256.0) / 255.0 - self.mean_BKCHW) * inverse_scale
+        log_below_top = -functional.softplus(-top)
+        log_above_bottom = -functional.softplus(bottom)
+        log_width = torch.log(-torch.expm1(bottom - top))
         is_black, is_white = x_B1CHW < 0.5 * HALF_LEVEL, x_B1CHW > 1.0 - 0.5 * HALF_LEVEL
         inner = log_below_top + log_above_bottom + log_width
         log_mass = torch.where(is_black, log_below_top, torch.where(is_white, log_above_bottom, inner))

@@ -68,6 +68,19 @@ class Course:
         warmup = self.setting("model.beta_warmup_images") or 0
         return self.images_seen >= max(min(ENOUGH_IMAGES, 0.1 * self.total_images), 1.2 * float(warmup))
 
+    @property
+    def has_steady_beta(self) -> bool:
+        """Whether beta was the same over the last half of the steps; a cycle or a warm-up moves every curve."""
+        beta = self.history.train("beta")
+        recent = beta[len(beta) // 2 :]
+        recent = recent[np.isfinite(recent)]
+        return bool(not len(recent) or float(np.ptp(recent)) <= 1e-6 * max(abs(float(recent[-1])), 1.0))
+
+    @property
+    def holds_a_capacity(self) -> bool:
+        """Whether the KL is held at a capacity, where beta is no weight of a bound."""
+        return self.setting("model.kl_form") == "capacity"
+
     def setting(self, path: str) -> Any:
         """The value at a path, None where this model has no such setting."""
         section, name = path.split(".")
@@ -182,6 +195,8 @@ def _collapse(course: Course) -> Finding | None:
     beta, kl = course.setting("model.beta"), course.history.heldout("kl")
     if beta is None or not len(kl) or not np.isfinite(kl[-1]) or not course.has_seen_enough:
         return None
+    if course.holds_a_capacity or not course.has_steady_beta:
+        return None
     active, dimensions = course.active_units, course.num_dimensions
     few = active is not None and dimensions >= 4 and active < FEW_ACTIVE_SHARE * dimensions
     if kl[-1] >= COLLAPSED_NATS and not few:
@@ -206,7 +221,7 @@ def _overfit(course: Course) -> Finding | None:
     column = _loss_column(course)
     heldout = course.history.heldout(column) if column else np.zeros(0)
     heldout = heldout[np.isfinite(heldout)]
-    if len(heldout) < 4:
+    if len(heldout) < 4 or not course.has_steady_beta:
         return None
     sign = -1.0 if column == "elbo" else 1.0
     loss = sign * heldout
@@ -229,7 +244,7 @@ def _overfit(course: Course) -> Finding | None:
 def _kl_spike(course: Course) -> Finding | None:
     kl = course.history.train("kl")
     kl = kl[np.isfinite(kl)]
-    if len(kl) < 200 or not course.has_seen_enough:
+    if len(kl) < 200 or not course.has_seen_enough or not course.has_steady_beta or course.holds_a_capacity:
         return None
     usual, peak = float(np.median(kl[-2000:])), float(kl[-100:].max())
     if peak < SPIKE_FACTOR * max(usual, 1e-6) or peak - usual < SPIKE_NATS:
@@ -246,11 +261,10 @@ def _kl_spike(course: Course) -> Finding | None:
 
 
 def _rate_too_high(course: Course) -> Finding | None:
-    column = _loss_column(course)
-    if not column or not course.has_seen_enough or course.setting("model.beta_warmup_images"):
+    if not course.has_seen_enough or not course.has_steady_beta:
         return None
-    values = course.history.train(column)
-    values = (-1.0 if column == "elbo" else 1.0) * values[np.isfinite(values)]
+    values = _training_loss(course)
+    values = values[np.isfinite(values)]
     if len(values) < 400:
         return None
     quarter = len(values) // 4
@@ -270,7 +284,7 @@ def _plateau(course: Course) -> Finding | None:
     seen = course.history.heldout("images_seen")
     is_known = np.isfinite(heldout)
     heldout, seen = heldout[is_known], seen[is_known]
-    if len(heldout) < 6 or course.images_seen > 0.7 * course.total_images:
+    if len(heldout) < 6 or course.images_seen > 0.7 * course.total_images or not course.has_steady_beta:
         return None
     loss = (-1.0 if column == "elbo" else 1.0) * heldout
     recent = seen >= course.images_seen - 0.2 * course.total_images
@@ -293,6 +307,22 @@ def _loss_column(course: Course) -> str:
         if len(course.history.train(name)) and np.isfinite(course.history.train(name)).any():
             return name
     return ""
+
+
+def _training_loss(course: Course) -> np.ndarray:
+    """What the steps minimise: reconstruction plus beta times the KL, or the squared error; empty for objectives of
+    another kind, which the curves do not show.
+    """
+    column = _loss_column(course)
+    if column == "squared_error":
+        return course.history.train(column)
+    if column != "elbo" or course.effective_beta is None or course.holds_a_capacity:
+        return np.zeros(0)
+    beta = course.history.train("beta")
+    weight = np.where(np.isfinite(beta), beta, 1.0)
+    kl = course.history.train("kl")
+    loss: np.ndarray = -course.history.train("elbo") + (weight - 1.0) * kl
+    return loss
 
 
 def _recent(values: np.ndarray, share: float) -> np.ndarray:

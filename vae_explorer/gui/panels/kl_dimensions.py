@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolTip, QVBoxLay
 
 from vae_explorer.gui import theme
 from vae_explorer.latent.views import dimension_name
+from vae_explorer.models.catalogue import MODELS
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
@@ -239,7 +240,10 @@ class KLDimensionsPanel(QWidget):
             order = np.argsort(-np.nan_to_num(values), kind="stable")
         else:
             order = np.arange(len(values))
-        self.bars.show_values(values, order, "The bars appear when training starts.")
+        start = self.session.start
+        waits = start is None or any(term.name == "kl" for term in MODELS[start.config.model_name].terms)
+        message = "The bars appear when training starts." if waits else "This model has no KL per dimension."
+        self.bars.show_values(values, order, message)
         if len(values) == 0:
             text = ""
         elif self._exact_active is not None:

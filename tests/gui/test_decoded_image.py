@@ -446,7 +446,7 @@ def test_a_click_on_a_reconstruction_selects_its_item(scene: Scene) -> None:
     assert original is not None
     assert original.facts["item"] == str(item)
     assert original.facts["title"] == item_title(dataset, int(item))
-    assert np.array_equal(original.pixels, panel._pairs.originals[2])
+    assert np.array_equal(original.pixels, panel._pairs.pictures[0][2])
 
 
 def test_a_sample_can_be_pinned_where_it_was_drawn(scene: Scene) -> None:

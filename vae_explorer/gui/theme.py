@@ -16,6 +16,7 @@ from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
 from PySide6.QtWidgets import QApplication
 
 from vae_explorer.gui.stylesheet import stylesheet
+from vae_explorer.models.catalogue import MODELS
 from vae_explorer.resource_files import resource_path
 
 ThemeChoice = Literal["light", "dark", "system"]
@@ -51,11 +52,12 @@ _TERM_COLOURS: dict[str, tuple[str, str]] = {
     "images_per_second": ("#5a6270", "#a3abb8"),
 }
 _OTHER_TERM_COLOURS: tuple[tuple[str, str], ...] = (
+    ("#6a5acd", "#a99cff"),
+    ("#9a5b3c", "#d79c7c"),
+    ("#b02a4e", "#ff7f9f"),
     ("#00768a", "#4cc5dc"),
     ("#a03a86", "#ef8fd6"),
     ("#5b7a00", "#a9cf4a"),
-    ("#6a5acd", "#a99cff"),
-    ("#9a5b3c", "#d79c7c"),
 )
 
 
@@ -224,8 +226,17 @@ def term_colour(term_name: str, dark: bool) -> str:
     """The colour of a curve; the same term always has the same one, also for terms not known here."""
     pair = _TERM_COLOURS.get(term_name)
     if pair is None:
-        pair = _OTHER_TERM_COLOURS[zlib.crc32(term_name.encode()) % len(_OTHER_TERM_COLOURS)]
+        # By their place among all models' other terms: neighbours, as those of one model are, never share a colour.
+        others = _other_terms()
+        place = others.index(term_name) if term_name in others else zlib.crc32(term_name.encode())
+        pair = _OTHER_TERM_COLOURS[place % len(_OTHER_TERM_COLOURS)]
     return pair[1] if dark else pair[0]
+
+
+@functools.cache
+def _other_terms() -> tuple[str, ...]:
+    names = dict.fromkeys(term.name for record in MODELS for term in record.terms)
+    return tuple(name for name in names if name not in _TERM_COLOURS)
 
 
 def class_colour(label: int) -> str:

@@ -74,7 +74,10 @@ class Course:
         beta = self.history.train("beta")
         recent = beta[len(beta) // 2 :]
         recent = recent[np.isfinite(recent)]
-        return bool(not len(recent) or float(np.ptp(recent)) <= 1e-6 * max(abs(float(recent[-1])), 1.0))
+        if not len(recent):
+            return True
+        spread = float(recent.max()) - float(recent.min())
+        return spread <= 1e-6 * max(abs(spread), 1.0)
 
     @property
     def holds_a_capacity(self) -> bool:

@@ -40,6 +40,8 @@ class DataPlanePanel(QWidget):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
+        # Behind the samples it must not take height from the decoded image above them.
+        self.setMinimumSize(96, 64)
         self.session = session
         self.surface = PlaneSurface()
         self.surface.show_note("Warming up…")

@@ -91,8 +91,8 @@ class MeasuresPanel(QWidget):
         self.pages.addTab(self._page(self.view), "Measures")
         self.pages.addTab(self._page(self.compared, self.refusal), "Compared runs")
         self._corners = (
-            _row(self.split, self.limit, self.samples, self.measure_button),
-            _row(self.add_button, self.copy_button, self.forget_button),
+            _row(self.pages, self.split, self.limit, self.samples, self.measure_button),
+            _row(self.pages, self.add_button, self.copy_button, self.forget_button),
         )
         self.pages.currentChanged.connect(self._show_corner)
         self._show_corner(0)
@@ -295,8 +295,9 @@ class MeasuresPanel(QWidget):
         self.table.show_obstacles(obstacles)
 
 
-def _row(*widgets: QWidget) -> QWidget:
-    row = QWidget()
+def _row(parent: QWidget, *widgets: QWidget) -> QWidget:
+    row = QWidget(parent)
+    row.hide()
     layout = QHBoxLayout(row)
     layout.setContentsMargins(0, 0, 0, 4)
     layout.setSpacing(6)

@@ -82,7 +82,7 @@ class Course:
     @property
     def holds_a_capacity(self) -> bool:
         """Whether the KL is held at a capacity, where beta is no weight of a bound."""
-        return self.setting("model.kl_form") == "capacity"
+        return bool(self.setting("model.kl_form") == "capacity")
 
     def setting(self, path: str) -> Any:
         """The value at a path, None where this model has no such setting."""

@@ -65,9 +65,9 @@ def test_objective_is_finite_and_reports_the_records_terms(record: ModelRecord) 
     assert set(objective.terms) == {term.name for term in record.terms if not term.is_heldout_only}
     if any(term.is_heldout_only for term in record.terms):
         assert objective.codes_BD is not None
-        assert objective.log_variance_BD is not None
-        assert objective.log_variance_BD.shape == objective.codes_BD.shape
-        assert not objective.log_variance_BD.requires_grad
+        assert objective.standardised is not None
+        assert objective.standardised.log_variance.shape == objective.codes_BD.shape
+        assert not objective.standardised.log_variance.requires_grad
     if record.has_codes:
         assert objective.codes_BD is not None
         assert objective.codes_BD.shape == (12, model.latent_space.dimensions)

@@ -62,3 +62,18 @@ def test_the_log_variance_bound_is_smooth_and_keeps_a_gradient() -> None:
     bounded.sum().backward()
     assert raw.grad is not None
     assert (raw.grad[1:5] > 0).all()
+
+
+def test_in_standardised_coordinates_the_prior_is_standard_normal_and_the_kl_the_same() -> None:
+    generator = torch.Generator().manual_seed(8)
+    mean, log_variance, to_mean, to_log_variance = (torch.randn(50, 3, generator=generator) for _ in range(4))
+    posterior = DiagonalGaussian(mean, log_variance, DiagonalGaussian(to_mean, to_log_variance))
+    found = posterior.standardised()
+    assert found.prior is None
+    torch.testing.assert_close(found.kl_per_dimension(), posterior.kl_per_dimension())
+    z_BD = posterior.sample(generator)
+    there = (z_BD - to_mean) * torch.exp(-0.5 * to_log_variance)
+    ratio = posterior.log_prob(z_BD) - posterior.prior.log_prob(z_BD)  # type: ignore[union-attr]
+    torch.testing.assert_close(found.log_prob(there) - standard_normal_log_prob(there), ratio, rtol=1e-4, atol=1e-4)
+    plain = DiagonalGaussian(mean, log_variance).standardised()
+    assert torch.equal(plain.mean, mean)

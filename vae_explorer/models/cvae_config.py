@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vae_explorer.config import setting
-from vae_explorer.models.record import ModelRecord, Term
+from vae_explorer.models.record import DECOMPOSITION_TERMS, ModelRecord, Term
 from vae_explorer.models.vae_config import VAEConfig
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ CVAE = ModelRecord(
         Term("elbo", "ELBO", "nats per image", "higher", "E_q[log p(x|z,y)] − KL(q(z|x,y) ‖ p(z|y))"),
         Term("reconstruction", "Reconstruction", "nats per image", "lower", "−E_q[log p(x|z,y)]"),
         Term("kl", "KL", "nats per image", "lower", "KL(q(z|x,y) ‖ p(z|y))"),
+        *DECOMPOSITION_TERMS,
     ),
     has_likelihood=True,
     has_prior=True,

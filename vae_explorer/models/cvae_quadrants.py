@@ -175,7 +175,11 @@ class QuadrantsCVAE(LatentModel):
             with torch.no_grad():
                 codes_BD = self._recognise(batch.x_BCHW, self._seen(given_BCHW, raw)).mean
             terms = bound_terms(reconstruction, torch.zeros_like(reconstruction))
-            return Objective(reconstruction, {**terms, "baseline": terms["reconstruction"]}, codes_BD=codes_BD)
+            # Nothing is drawn from the latents yet: as good as the prior itself, whose KL and its parts are 0.
+            unused = DiagonalGaussian(torch.zeros_like(codes_BD), torch.zeros_like(codes_BD))
+            return Objective(
+                reconstruction, {**terms, "baseline": terms["reconstruction"]}, codes_BD=codes_BD, standardised=unused
+            )
         with torch.no_grad():
             raw = self._baseline_raw(given_BCHW)
             baseline = -self._completed(given_BCHW, raw).log_prob(batch.x_BCHW).mean()
@@ -186,7 +190,9 @@ class QuadrantsCVAE(LatentModel):
         reconstruction = -decoded.log_prob(batch.x_BCHW).mean()
         kl_D = posterior.kl_per_dimension().mean(0)
         terms = {**bound_terms(reconstruction, kl_D.sum()), "baseline": baseline}
-        return Objective(reconstruction + beta * kl_D.sum(), terms, kl_D.detach(), posterior.mean.detach())
+        return Objective(
+            reconstruction + beta * kl_D.sum(), terms, kl_D.detach(), posterior.mean.detach(), posterior.standardised()
+        )
 
     def end_epoch(self) -> bool:
         """Count; True where the baseline has learnt enough and the others begin."""

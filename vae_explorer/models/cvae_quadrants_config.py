@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vae_explorer.config import setting
 from vae_explorer.models.body_config import ACTIVATIONS, LatentConfig
 from vae_explorer.models.observation_config import ObservationConfig
-from vae_explorer.models.record import ModelRecord, Term
+from vae_explorer.models.record import DECOMPOSITION_TERMS, ModelRecord, Term
 
 if TYPE_CHECKING:
     from vae_explorer.models.record import Builder
@@ -65,6 +65,7 @@ CVAE_QUADRANTS = ModelRecord(
         Term("reconstruction", "Reconstruction", "nats per image", "lower", "−E_q[log p(y|x,z)]"),
         Term("kl", "KL", "nats per image", "lower", "KL(q(z|x,y) ‖ p(z|x))"),
         Term("baseline", "Baseline", "nats per image", "lower", "−log p(y|x) without latents"),
+        *DECOMPOSITION_TERMS,
     ),
     has_likelihood=True,
     has_prior=True,

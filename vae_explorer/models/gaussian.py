@@ -64,6 +64,14 @@ class DiagonalGaussian:
         """Sigma, (B, D)."""
         return torch.exp(0.5 * self.log_variance)
 
+    def standardised(self) -> DiagonalGaussian:
+        """The same in coordinates in which its prior is N(0, I), detached; the KL and its parts are the same there."""
+        mean, log_variance = self.mean.detach(), self.log_variance.detach()
+        if self.prior is None:
+            return DiagonalGaussian(mean, log_variance)
+        to_mean, to_log_variance = self.prior.mean.detach(), self.prior.log_variance.detach()
+        return DiagonalGaussian((mean - to_mean) * torch.exp(-0.5 * to_log_variance), log_variance - to_log_variance)
+
     def sample(self, generator: torch.Generator | None) -> Tensor:
         """mean + sigma * epsilon, (B, D), differentiable in both (the reparameterisation)."""
         noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from vae_explorer.models.gaussian import DiagonalGaussian
+
 Latents: TypeAlias = "Tensor | tuple[Tensor, ...]"
 
 
@@ -59,8 +61,8 @@ class Objective:
 
     `loss` and `terms` are 0-d tensors averaged over the batch; `terms` has the names of the record's terms and never
     contains beta. `kl_D` is the KL per latent dimension and `codes_BD` the posterior means, both detached, where the
-    model has them. `log_variance_BD`, detached too, makes the codes whole posteriors where those are diagonal
-    Gaussians and p(z) = N(0, I), so that a held-out check can decompose the KL (`record.DECOMPOSITION_TERMS`).
+    model has them. `standardised` are the posteriors where those are diagonal Gaussians, detached and in coordinates in
+    which the prior is N(0, I), so that a held-out check can decompose the KL (`record.DECOMPOSITION_TERMS`).
     `code_counts_K` is how often each code of a codebook was used, for the term `perplexity`, which over many batches is
     that of all their counts and not the mean of theirs.
     """
@@ -69,7 +71,7 @@ class Objective:
     terms: Mapping[str, Tensor]
     kl_D: Tensor | None = None
     codes_BD: Tensor | None = None
-    log_variance_BD: Tensor | None = None
+    standardised: DiagonalGaussian | None = None
     code_counts_K: Tensor | None = None
 
 

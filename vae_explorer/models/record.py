@@ -91,7 +91,7 @@ DECOMPOSITION_TERMS = (
     ),
 )  # fmt: skip
 """KL = mutual information + total correlation + dimension-wise KL (Chen et al., arXiv:1802.04942), of q(z|x) diagonal
-Gaussian and p(z) = N(0, I); `aggregate_posterior.decompose_kl` measures them."""
+Gaussian, in coordinates in which the prior is N(0, I); `aggregate_posterior.decompose_kl` measures them."""
 
 GAUSSIAN_TERMS = BOUND_TERMS + DECOMPOSITION_TERMS
 """What a model with a diagonal Gaussian posterior and the prior N(0, I) reports."""

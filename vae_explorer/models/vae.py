@@ -64,7 +64,7 @@ def gaussian_objective_of(
         terms={**(more_terms or {}), **bound_terms(reconstruction, kl_D.sum())},
         kl_D=kl_D.detach(),
         codes_BD=posterior.mean.detach(),
-        log_variance_BD=posterior.log_variance.detach() if posterior.prior is None else None,
+        standardised=posterior.standardised(),
     )
 
 

@@ -50,7 +50,7 @@ def measure_heldout(step: TrainingStep, index_N: Tensor, seed: int, *, decompose
     sums: dict[str, Tensor] = {}
     kl_sum: Tensor | None = None
     counts_K: Tensor | None = None
-    codes, log_variances = [], []
+    codes, means, log_variances = [], [], []
     with evaluating(step.looked_at) as model, step.autocast():
         for index_B in index_N.split(CHUNK):
             found = model.objective(step.batch_of(index_B, data_noise), step.beta, noise)
@@ -64,8 +64,9 @@ def measure_heldout(step: TrainingStep, index_N: Tensor, seed: int, *, decompose
                 counts_K = found.code_counts_K.double() + (0 if counts_K is None else counts_K)
             if found.codes_BD is not None:
                 codes.append(found.codes_BD.float())
-            if found.log_variance_BD is not None:
-                log_variances.append(found.log_variance_BD.float())
+            if found.standardised is not None:
+                means.append(found.standardised.mean.float())
+                log_variances.append(found.standardised.log_variance.float())
     active = None
     if codes:
         codes_ND = torch.cat(codes)
@@ -79,7 +80,7 @@ def measure_heldout(step: TrainingStep, index_N: Tensor, seed: int, *, decompose
         terms["perplexity"] = float(perplexity(counts_K))
     if decomposes:
         sigma_ND = torch.exp(0.5 * torch.cat(log_variances))
-        terms |= decompose_kl(torch.cat(codes), sigma_ND, seed=seed).means()
+        terms |= decompose_kl(torch.cat(means), sigma_ND, seed=seed).means()
     return HeldoutTerms(terms, kl_D, active)
 
 

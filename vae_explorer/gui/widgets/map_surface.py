@@ -6,12 +6,13 @@ pixel. While the person pans or zooms, what is at hand is moved and stretched un
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QEasingCurve, QRect, QRectF, QSize, Qt, QVariantAnimation, Signal, Slot
-from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from vae_explorer.gui import theme
@@ -54,6 +55,9 @@ class MapSurface(QWidget):
         self._below: PlacedPicture | None = None
         self._manifold: PlacedPicture | None = None
         self._drawings: dict[str, PlacedDrawing] = {}
+        self._composed: QPixmap | None = None
+        self._composed_key: tuple[object, ...] = ()
+        self._composed_layers: tuple[object, ...] = (None,) * (2 + len(LAYERS))
         self._hover: tuple[float, float] | None = None
         self._goal: MapFrame | None = None
         self._origin = self.frame
@@ -191,13 +195,8 @@ class MapSurface(QWidget):
         painter.setFont(small)
         painter.save()
         painter.setClipRect(QRectF(0, 0, frame.width, frame.height), Qt.ClipOperation.IntersectClip)
-        if self._below is not None and not self._manifold_covers():
-            self._below.paint(painter, frame, ratio, is_cropped=is_cropped)
-        if self._manifold is not None:
-            self._manifold.paint(painter, frame, ratio, is_cropped=is_cropped)
-        for name in LAYERS.names():
-            if name in self._drawings:
-                self._drawings[name].paint(painter, frame, ratio, colours, is_cropped=is_cropped)
+        if is_cropped or not self._paint_composed(painter, colours, ratio):
+            self._paint_layers(painter, colours, ratio, is_cropped)
         if self._hover is not None and (cell := self._cell_at(self._hover)) is not None:
             map_painting.paint_cell(painter, frame, colours, cell)
         paint_overlay(painter, frame, colours, self.overlay, is_line)
@@ -206,6 +205,38 @@ class MapSurface(QWidget):
         map_painting.paint_axes(painter, frame, colours, self.axis_labels)
         if self._hover is not None:
             map_painting.paint_place_on_axes(painter, frame, colours, self._hover, not is_line)
+
+    def _paint_layers(self, painter: QPainter, colours: theme.Theme, ratio: float, is_cropped: bool) -> None:
+        if self._below is not None and not self._manifold_covers():
+            self._below.paint(painter, self.frame, ratio, is_cropped=is_cropped)
+        if self._manifold is not None:
+            self._manifold.paint(painter, self.frame, ratio, is_cropped=is_cropped)
+        for name in LAYERS.names():
+            if name in self._drawings:
+                self._drawings[name].paint(painter, self.frame, ratio, colours, is_cropped=is_cropped)
+
+    def _paint_composed(self, painter: QPainter, colours: theme.Theme, ratio: float) -> bool:
+        """All layers as one pixmap; False where they are painted for the first time as they are now.
+
+        A mouse on its way repaints what lies over the layers many times a second; to blend them anew each time would
+        take the cores from training. Composed at the second painting alone, a pan or a zoom pays nothing for it.
+        """
+        layers = (self._below, self._manifold, *(self._drawings.get(name) for name in LAYERS.names()))
+        key = (self.frame, ratio, colours, painter.font().key())
+        if key != self._composed_key or any(a is not b for a, b in zip(layers, self._composed_layers, strict=True)):
+            self._composed_key, self._composed_layers, self._composed = key, layers, None
+            return False
+        if self._composed is None:
+            size = QSize(math.ceil(self.frame.width * ratio), math.ceil(self.frame.height * ratio))
+            self._composed = QPixmap(size)
+            self._composed.setDevicePixelRatio(ratio)
+            self._composed.fill(QColor(colours.panel))
+            inner = QPainter(self._composed)
+            inner.setFont(painter.font())
+            self._paint_layers(inner, colours, ratio, False)
+            inner.end()
+        painter.drawPixmap(0, 0, self._composed)
+        return True
 
     def _ramps(self) -> list[Legend]:
         """What colours mean that are no class colours, of the layers on the map now."""

@@ -2,7 +2,8 @@
 
 `python -m tests.benchmarks.window_child MODE SECONDS [SETTING]` prints one JSON object. Modes: `start` (clock from the
 parent's spawn time in BENCHMARK_SPAWNED, CLOCK_MONOTONIC), `shown` (train with everything shown), `layers` (and the
-layers manifold, codes, posterior, aggregate, reliability, with the mouse moving, so that the exact posterior follows),
+layers manifold, codes, posterior, aggregate, reliability), `layers mouse` (with the mouse moving over them, so that the
+exact posterior follows),
 `hidden` (those layers drawn once and then their eyes off, the window in sight), `mouse` (everything shown and the mouse
 moving over the map), `idle` (mouse only), `minimised` (train with the window minimised), `headless` (train with no
 window, one core spared as with one). Settings: `default`, `convolutional` (decoder), `million` (synthetic images).
@@ -169,7 +170,7 @@ def live(mode: str, seconds: float, setting: str) -> dict[str, Any]:
     tools: list[Any] = []
 
     def begin() -> None:
-        if mode in {"layers", "hidden"}:
+        if mode in {"layers", "layers mouse", "hidden"}:
             for name in LAYERS:
                 session.map.set_layer(name, is_shown=True)
         if mode == "hidden":
@@ -182,7 +183,7 @@ def live(mode: str, seconds: float, setting: str) -> dict[str, Any]:
             window.showMinimized()
         else:
             tools.append(Frames())
-            if mode in {"mouse", "idle", "layers"}:
+            if mode in {"mouse", "idle", "layers mouse"}:
                 tools.append(Mouse(window))
         await_training()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from vae_explorer.evaluation.disentanglement import (
     concentration,
     dci_scores,
+    highest_gap,
     information_gaps,
     single_scores,
     tree_importances,
@@ -39,6 +42,16 @@ def test_mig_of_the_identity_is_one_and_of_noise_nothing() -> None:
 def test_mig_of_every_combination_once_is_exactly_one() -> None:
     grid = torch.cartesian_prod(*[torch.arange(size) for size in SIZES]).repeat(3, 1)
     torch.testing.assert_close(information_gaps(grid.double(), grid), torch.ones(3).double())
+
+
+def test_the_highest_mig_is_what_twenty_bins_can_tell() -> None:
+    few, many = torch.arange(6000) % 6, torch.arange(6000) % 40
+    assert highest_gap(few[:, None]) == 1.0
+    assert highest_gap(many[:, None]) == pytest.approx(math.log(20) / math.log(40))
+    assert highest_gap(torch.stack([few, many], 1)) == pytest.approx((1 + math.log(20) / math.log(40)) / 2)
+    code_ND = torch.stack([many, torch.arange(6000) // 40 % 5], 1).double()
+    found = information_gaps(code_ND, many[:, None])
+    assert float(found) == pytest.approx(highest_gap(many[:, None]), abs=1e-6)
 
 
 def test_mig_does_not_care_for_order_scale_or_sign() -> None:

@@ -475,6 +475,7 @@ def test_the_panel_survives_a_model_without_codes(scene: Scene) -> None:
     scene.session.show_snapshot(dataclasses.replace(snapshot, codes_ND=None, stamp=snapshot.stamp + 1000))
     assert scene.strip.nearest == ()
     assert not scene.panel.copy_image()
+    assert scene.panel.tag.text() == scene.panel.values["z"].text() == scene.panel.values["log p(z)"].text() == ""
     assert scene.session.state is State.READY
     scene.panel.grab()
 

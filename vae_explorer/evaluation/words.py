@@ -38,6 +38,7 @@ def notes(item: Measurement) -> tuple[str, ...]:
 
 
 _NOTES: dict[str, Any] = {
+    "highest_possible": "at most {highest_possible:.3f} with {bins} bins",
     "bits_per_dimension": "{bits_per_dimension:.4f} bits per dimension",
     "check_difference": (
         "grid of {points_a_side} points a side within {half_width:g}; one of {check_points_a_side} moves the first "

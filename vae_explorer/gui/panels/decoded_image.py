@@ -159,6 +159,8 @@ class DecodedImagePanel(QWidget):
         if getattr(snapshot, "codes_ND", None) is None:
             self._shown = None
             self.neighbours.forget()
+            for label in (self.tag, self.step, self.values["z"], self.values["log p(z)"]):
+                label.clear()
             if self._is_active:
                 self.view.show_picture(None)
                 self.view.set_note("This model has no latent point that could be decoded here.")

@@ -201,6 +201,14 @@ for _record in (
         take="vae_explorer.evaluation.sample_quality:frechet_distance_of_samples", cost=_FEATURES_COST,
     ),
     Measure(
+        name="kernel_distance", title="Kernel distance (KID)", unit="in feature space", better="lower", group="samples",
+        summary="Generated against real pictures in features of a random network; needs no labels; see the floor.",
+        reference="Binkowski, Sutherland, Arbel & Gretton, Demystifying MMD GANs, arXiv:1801.01401",
+        needs=_SAMPLES | {"pictures"}, default_samples=10_000, default_limit=10_000, by_default=False,
+        take="vae_explorer.evaluation.kernel_distance:kernel_distance_of_samples",
+        cost="10 s for 10,000 pictures; grows with N",
+    ),
+    Measure(
         name="precision", title="Precision", unit="share", better="higher", group="samples", reference=_RECALL,
         summary="Share of generated pictures that lie within the real ones, by 5 nearest neighbours.",
         needs=_SAMPLES, default_samples=10_000, default_limit=10_000, by_default=False,

@@ -38,6 +38,7 @@ def notes(item: Measurement) -> tuple[str, ...]:
 
 
 _NOTES: dict[str, Any] = {
+    "kernel_floor": "floor, real against as many real: {kernel_floor:.4f}",
     "highest_possible": "at most {highest_possible:.3f} with {bins} bins",
     "bits_per_dimension": "{bits_per_dimension:.4f} bits per dimension",
     "check_difference": (

@@ -6,8 +6,9 @@ edit anywhere else.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from vae_explorer.errors import UserError, nearest_hint
 
@@ -67,3 +68,9 @@ class Registry(Generic[RecordT]):
 
     def __len__(self) -> int:
         return len(self._records)
+
+
+def function_at(place: str) -> Any:
+    """The function that a record names as `package.module:function`, so that reading the record imports no torch."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from vae_explorer.errors import UserError
 from vae_explorer.evaluation.catalogue import MEASURES
 from vae_explorer.evaluation.evaluation import ROWS_AT_ONCE, Cancelled, Evaluation, Outcome, Store
 from vae_explorer.evaluation.needs import Subject, applicable, require
 from vae_explorer.evaluation.record import Measure, Measurement
+from vae_explorer.registry import function_at
 
 if TYPE_CHECKING:
     from vae_explorer.evaluation.images import ScoredImages
@@ -90,7 +90,7 @@ def measuring(
         )  # fmt: skip
         advance(0, 1)
         try:
-            outcome = _function_of(measure)(evaluation)
+            outcome: Outcome = function_at(measure.take)(evaluation)
         except UserError as error:
             if refused is None:
                 raise
@@ -106,11 +106,6 @@ def _require_some(images: ScoredImages, samples: int | None, limit: int | None) 
         raise UserError(f"A measure cannot be taken with {samples} samples.", "Choose at least 1 sample.")
     if images.num_images == 0:
         raise UserError(f"The split {images.split} has no images.", "Choose another split.")
-
-
-def _function_of(measure: Measure) -> Callable[[Evaluation], Outcome]:
-    module, _, name = measure.take.partition(":")
-    return cast("Callable[[Evaluation], Outcome]", getattr(importlib.import_module(module), name))
 
 
 def _measurement(measure: Measure, evaluation: Evaluation, outcome: Outcome) -> Measurement:

@@ -7,7 +7,6 @@ is whole. A hidden layer is never called. Torch-free: the module that draws is i
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from vae_explorer.config import setting
 from vae_explorer.latent.drawing import LayerDrawing, LayerInk
 from vae_explorer.latent.map_rect import MapRect
-from vae_explorer.registry import Registry
+from vae_explorer.registry import Registry, function_at
 
 if TYPE_CHECKING:
     from vae_explorer.latent.explorer import Explorer
@@ -204,8 +203,7 @@ class LayerRecord:
 
     def draw(self, explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | None]:
         """The drawing, step by step, on the exploring thread."""
-        module, _, function = self.renderer.partition(":")
-        draw: DrawLayer = getattr(importlib.import_module(module), function)
+        draw: DrawLayer = function_at(self.renderer)
         return draw(explorer, request)
 
 

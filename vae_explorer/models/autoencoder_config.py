@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vae_explorer.config import setting
 from vae_explorer.models.body_config import BodyConfig, LatentConfig
 from vae_explorer.models.pca_config import SQUARED_ERROR
 from vae_explorer.models.record import ModelRecord, Term
-
-if TYPE_CHECKING:
-    from vae_explorer.models.record import Builder
 
 ERRORS = ("squared", "cross-entropy")
 CORRUPTIONS = ("masking", "gaussian", "salt-and-pepper")
@@ -59,24 +55,6 @@ DENOISING_ERROR = Term("squared_error", "Denoising error", "squared error per im
 _EX_POST = "samples are drawn from a density that is fitted to the codes afterwards"
 
 
-def _linear_builder() -> Builder:
-    from vae_explorer.models.autoencoder import build_linear_autoencoder
-
-    return build_linear_autoencoder
-
-
-def _plain_builder() -> Builder:
-    from vae_explorer.models.autoencoder import build_autoencoder
-
-    return build_autoencoder
-
-
-def _denoising_builder() -> Builder:
-    from vae_explorer.models.denoising_autoencoder import build_denoising_autoencoder
-
-    return build_denoising_autoencoder
-
-
 LINEAR_AUTOENCODER = ModelRecord(
     name="linear-autoencoder",
     title="Linear autoencoder",
@@ -87,7 +65,7 @@ LINEAR_AUTOENCODER = ModelRecord(
     has_likelihood=False,
     has_prior=False,
     has_codes=True,
-    builder=_linear_builder,
+    builder="vae_explorer.models.autoencoder:build_linear_autoencoder",
     map_note=f"A place is a code on axes of any scale and angle; its picture is affine in it; {_EX_POST}.",
     has_gaussian_posterior=False,
 )
@@ -102,7 +80,7 @@ AUTOENCODER = ModelRecord(
     has_likelihood=False,
     has_prior=False,
     has_codes=True,
-    builder=_plain_builder,
+    builder="vae_explorer.models.autoencoder:build_autoencoder",
     map_note=f"A place is a code on a scale of its own; far from the codes decoding is extrapolation; {_EX_POST}.",
     has_gaussian_posterior=False,
 )
@@ -117,7 +95,7 @@ DENOISING_AUTOENCODER = ModelRecord(
     has_likelihood=False,
     has_prior=False,
     has_codes=True,
-    builder=_denoising_builder,
+    builder="vae_explorer.models.denoising_autoencoder:build_denoising_autoencoder",
     map_note=f"A place is the code of a clean picture; far from the codes decoding is extrapolation; {_EX_POST}.",
     has_gaussian_posterior=False,
     is_denoising=True,

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vae_explorer.config import setting
 from vae_explorer.models.record import GAUSSIAN_TERMS, ModelRecord
 from vae_explorer.models.vae_config import GaussianVAEConfig
-
-if TYPE_CHECKING:
-    from vae_explorer.models.record import Builder
 
 _FORMULA = "loss = −E_q[log p(x|z)] + α · I(x;z) + β · TC + γ · Σ_j KL(q(z_j) ‖ p(z_j))"
 
@@ -34,12 +30,6 @@ class BetaTCVAEConfig(GaussianVAEConfig):
     )  # fmt: skip
 
 
-def _builder() -> Builder:
-    from vae_explorer.models.beta_tcvae import build_beta_tcvae
-
-    return build_beta_tcvae
-
-
 BETA_TCVAE = ModelRecord(
     name="beta-tcvae",
     title="Beta-TC-VAE",
@@ -50,6 +40,6 @@ BETA_TCVAE = ModelRecord(
     has_likelihood=True,
     has_prior=True,
     has_codes=True,
-    builder=_builder,
+    builder="vae_explorer.models.beta_tcvae:build_beta_tcvae",
     map_note="A place is a latent point z; its picture is the mean of p(x|z). Dimensions without KL change nothing.",
 )

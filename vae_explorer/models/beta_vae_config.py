@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vae_explorer.config import setting
 from vae_explorer.models.record import GAUSSIAN_TERMS, ModelRecord
 from vae_explorer.models.vae_config import VAEConfig
-
-if TYPE_CHECKING:
-    from vae_explorer.models.record import Builder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +34,6 @@ class BetaVAEConfig(VAEConfig):
     )  # fmt: skip
 
 
-def _builder() -> Builder:
-    from vae_explorer.models.beta_vae import build_beta_vae
-
-    return build_beta_vae
-
-
 BETA_VAE = ModelRecord(
     name="beta-vae",
     title="Beta-VAE",
@@ -54,6 +44,6 @@ BETA_VAE = ModelRecord(
     has_likelihood=True,
     has_prior=True,
     has_codes=True,
-    builder=_builder,
+    builder="vae_explorer.models.beta_vae:build_beta_vae",
     map_note="A place is a latent point z; its picture is the mean of p(x|z). Dimensions without KL change nothing.",
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.fit import require_fit
+from vae_explorer.registry import function_at
 
 if TYPE_CHECKING:
     from vae_explorer.models.data_space import DataSpace
@@ -19,4 +20,5 @@ def build_model(name: str, config: Any, data_space: DataSpace) -> LatentModel:
     """
     record = MODELS[name]
     require_fit(record, data_space)
-    return record.builder()(config, data_space)
+    model: LatentModel = function_at(record.builder)(config, data_space)
+    return model

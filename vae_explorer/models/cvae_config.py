@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vae_explorer.config import setting
 from vae_explorer.models.record import DECOMPOSITION_TERMS, ModelRecord, Term
 from vae_explorer.models.vae_config import VAEConfig
-
-if TYPE_CHECKING:
-    from vae_explorer.models.record import Builder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +18,6 @@ class CVAEConfig(VAEConfig):
         help="The prior of a class: N(0, I) for all, so that z says what the class does not; or a learned Gaussian for "
              "each class.",
     )  # fmt: skip
-
-
-def _builder() -> Builder:
-    from vae_explorer.models.cvae import build_cvae
-
-    return build_cvae
 
 
 CVAE = ModelRecord(
@@ -47,7 +37,7 @@ CVAE = ModelRecord(
     has_likelihood=True,
     has_prior=True,
     has_codes=True,
-    builder=_builder,
+    builder="vae_explorer.models.cvae:build_cvae",
     map_note="A place is a latent point z; its picture is the mean of p(x|z,y) under the class y that is chosen.",
     data_needs=frozenset({"labels"}),
     condition="class",

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vae_explorer.config import setting
 from vae_explorer.models.body_config import ACTIVATIONS, LatentConfig
 from vae_explorer.models.observation_config import ObservationConfig
 from vae_explorer.models.record import DECOMPOSITION_TERMS, ModelRecord, Term
-
-if TYPE_CHECKING:
-    from vae_explorer.models.record import Builder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +43,6 @@ class CVAEQuadrantsConfig(ObservationConfig, LatentConfig):
     )  # fmt: skip
 
 
-def _builder() -> Builder:
-    from vae_explorer.models.cvae_quadrants import build_cvae_quadrants
-
-    return build_cvae_quadrants
-
-
 CVAE_QUADRANTS = ModelRecord(
     name="cvae-quadrants",
     title="Conditional VAE, quadrants given",
@@ -70,7 +60,7 @@ CVAE_QUADRANTS = ModelRecord(
     has_likelihood=True,
     has_prior=True,
     has_codes=True,
-    builder=_builder,
+    builder="vae_explorer.models.cvae_quadrants:build_cvae_quadrants",
     map_note="A place is a latent point z; its picture is the given part of an image with the mean of p(y|x,z) beside.",
     data_needs=frozenset({"pictures"}),
     condition="part",

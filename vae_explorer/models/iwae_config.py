@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vae_explorer.config import setting
 from vae_explorer.models.record import GAUSSIAN_TERMS, ModelRecord, Term
 from vae_explorer.models.vae_config import GaussianVAEConfig
-
-if TYPE_CHECKING:
-    from vae_explorer.models.record import Builder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +25,6 @@ class IWAEConfig(GaussianVAEConfig):
     )  # fmt: skip
 
 
-def _builder() -> Builder:
-    from vae_explorer.models.iwae import build_iwae
-
-    return build_iwae
-
-
 IWAE = ModelRecord(
     name="iwae",
     title="Importance weighted autoencoder",
@@ -48,7 +38,7 @@ IWAE = ModelRecord(
     has_likelihood=True,
     has_prior=True,
     has_codes=True,
-    builder=_builder,
+    builder="vae_explorer.models.iwae:build_iwae",
     map_note="A place is a latent point z; its picture is the mean of p(x|z). The posterior shown is the proposal "
     "q(z|x), which is wider than a VAE's; what the bound stands on is q weighted by p(x, z)/q(z|x).",
 )

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vae_explorer.config import setting
 from vae_explorer.models.pca_config import SQUARED_ERROR
 from vae_explorer.models.record import ModelRecord, Term
-
-if TYPE_CHECKING:
-    from vae_explorer.models.record import Builder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +17,6 @@ class LDAConfig:
         2, label="Latent dimensions", minimum=1, maximum=512, formula="S_b a = λ S_w a",
         help="Number of discriminants, those that separate the classes best first; at most one fewer than classes.",
     )  # fmt: skip
-
-
-def _builder() -> Builder:
-    from vae_explorer.models.lda import build_lda
-
-    return build_lda
 
 
 LDA = ModelRecord(
@@ -42,7 +32,7 @@ LDA = ModelRecord(
     has_likelihood=False,
     has_prior=False,
     has_codes=True,
-    builder=_builder,
+    builder="vae_explorer.models.lda:build_lda",
     map_note="A place is a pair of discriminants; its picture is a regression onto discriminants, not an inverse.",
     data_needs=frozenset({"labels"}),
     is_fitted=True,

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vae_explorer.config import setting
 from vae_explorer.models.record import BOUND_TERMS, ModelRecord, Term
-
-if TYPE_CHECKING:
-    from vae_explorer.models.record import Builder
 
 COVARIANCES = ("full", "tied", "diagonal", "spherical")
 
@@ -45,18 +41,6 @@ class BernoulliMixtureConfig:
     )  # fmt: skip
 
 
-def _gaussian_builder() -> Builder:
-    from vae_explorer.models.gaussian_mixture import build_gaussian_mixture
-
-    return build_gaussian_mixture
-
-
-def _bernoulli_builder() -> Builder:
-    from vae_explorer.models.bernoulli_mixture import build_bernoulli_mixture
-
-    return build_bernoulli_mixture
-
-
 _TERMS = (
     Term("log_likelihood", "Log-likelihood", "nats per image", "higher", "log Σ_k π_k p(x|k)"),
     *BOUND_TERMS,
@@ -72,7 +56,7 @@ GAUSSIAN_MIXTURE = ModelRecord(
     has_likelihood=True,
     has_prior=True,
     has_codes=False,
-    builder=_gaussian_builder,
+    builder="vae_explorer.models.gaussian_mixture:build_gaussian_mixture",
     map_note="Its latent is the number of a component: samples and reconstructions are the components' means, and the "
     "plane of two-dimensional data shows density and responsibilities.",
     data_needs=frozenset({"reals"}),
@@ -91,7 +75,7 @@ BERNOULLI_MIXTURE = ModelRecord(
     has_likelihood=True,
     has_prior=True,
     has_codes=False,
-    builder=_bernoulli_builder,
+    builder="vae_explorer.models.bernoulli_mixture:build_bernoulli_mixture",
     map_note="Its latent is the number of a component: samples and reconstructions are the components' pictures.",
     data_needs=frozenset({"binary pixels"}),
     is_fitted=True,

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vae_explorer.config import setting
 from vae_explorer.models.record import BOUND_TERMS, ModelRecord, Term
-
-if TYPE_CHECKING:
-    from vae_explorer.models.record import Builder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,18 +28,6 @@ class PPCAConfig:
     )  # fmt: skip
 
 
-def _pca_builder() -> Builder:
-    from vae_explorer.models.pca import build_pca
-
-    return build_pca
-
-
-def _ppca_builder() -> Builder:
-    from vae_explorer.models.pca import build_ppca
-
-    return build_ppca
-
-
 SQUARED_ERROR = Term("squared_error", "Squared error", "squared error per image", "lower", "‖x − x̂‖²")
 
 PCA = ModelRecord(
@@ -56,7 +40,7 @@ PCA = ModelRecord(
     has_likelihood=False,
     has_prior=False,
     has_codes=True,
-    builder=_pca_builder,
+    builder="vae_explorer.models.pca:build_pca",
     map_note="A place is a pair of scores; its picture is the point of the plane itself, so decoding is exact.",
     is_fitted=True,
     has_gaussian_posterior=False,
@@ -75,7 +59,7 @@ PPCA = ModelRecord(
     has_likelihood=True,
     has_prior=True,
     has_codes=True,
-    builder=_ppca_builder,
+    builder="vae_explorer.models.pca:build_ppca",
     map_note="A place is a latent point z; its picture is x̄ + W z. The posterior's ellipse is the same everywhere.",
     data_needs=frozenset({"reals"}),
     is_fitted=True,

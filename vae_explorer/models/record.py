@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from vae_explorer.models.data_space import DataSpace
-    from vae_explorer.models.interface import LatentModel
-
-Builder = Callable[[Any, "DataSpace"], "LatentModel"]
 DataNeed = Literal["labels", "pictures", "points", "binary pixels", "reals"]
 Condition = Literal["", "class", "part"]
 
@@ -48,7 +42,7 @@ class ModelRecord:
     has_likelihood: bool  # decode gives a likelihood p(x|z), not only a picture
     has_prior: bool  # samples can be drawn from p(z)
     has_codes: bool  # encode gives a point of R^d that the map can show
-    builder: Callable[[], Builder]  # imports torch; call it through `building.build_model`
+    builder: str  # "module:function" of (config, data space); call it through `building.build_model`
     map_note: str
     data_needs: frozenset[DataNeed] = frozenset()
     condition: Condition = ""

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vae_explorer.config import setting
 from vae_explorer.models.body_config import BodyConfig, LatentConfig
 from vae_explorer.models.observation_config import ObservationConfig
 from vae_explorer.models.record import GAUSSIAN_TERMS, ModelRecord
-
-if TYPE_CHECKING:
-    from vae_explorer.models.record import Builder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +49,6 @@ class VAEConfig(GaussianVAEConfig):
     )  # fmt: skip
 
 
-def _builder() -> Builder:
-    from vae_explorer.models.vae import build_vae
-
-    return build_vae
-
-
 VAE = ModelRecord(
     name="vae",
     title="Variational autoencoder",
@@ -69,6 +59,6 @@ VAE = ModelRecord(
     has_likelihood=True,
     has_prior=True,
     has_codes=True,
-    builder=_builder,
+    builder="vae_explorer.models.vae:build_vae",
     map_note="A place is a latent point z; its picture is the mean of p(x|z).",
 )

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vae_explorer.config import setting
 from vae_explorer.models.observation_config import ObservationConfig
 from vae_explorer.models.record import ModelRecord, Term
-
-if TYPE_CHECKING:
-    from vae_explorer.models.record import Builder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +61,6 @@ class VQVAEConfig(ObservationConfig):
     )  # fmt: skip
 
 
-def _builder() -> Builder:
-    from vae_explorer.models.vqvae import build_vqvae
-
-    return build_vqvae
-
-
 VQVAE = ModelRecord(
     name="vqvae",
     title="VQ-VAE",
@@ -91,7 +81,7 @@ VQVAE = ModelRecord(
     has_codes=False,
     has_gaussian_posterior=False,
     has_codebook=True,
-    builder=_builder,
+    builder="vae_explorer.models.vqvae:build_vqvae",
     map_note="Latents are grids of codes, so a plane through them is not defined; the panel Codebook shows the codes, "
     "what each paints, and a grid to edit.",
     data_needs=frozenset({"pictures"}),

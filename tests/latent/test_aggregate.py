@@ -18,8 +18,9 @@ from vae_explorer.latent.aggregate import (
 )
 from vae_explorer.latent.aggregate_layer import surgery_gauge, surgery_words
 from vae_explorer.latent.all_posteriors import Posteriors, prepared_posteriors
+from vae_explorer.latent.anchors import Anchors
 from vae_explorer.latent.drawing import Gauge
-from vae_explorer.latent.explorer import Anchors, Explorer
+from vae_explorer.latent.explorer import Explorer
 from vae_explorer.latent.layers import LAYERS, AggregateOptions
 from vae_explorer.latent.map_rect import MapRect
 from vae_explorer.latent.pacing import finished

@@ -10,6 +10,7 @@ import torch
 
 from vae_explorer.datasets.image_dataset import ImageDataset
 from vae_explorer.errors import UserError
+from vae_explorer.latent.anchors import prepared_anchors
 from vae_explorer.latent.code_values import complete_values
 from vae_explorer.latent.explorer import Explorer, as_pictures
 from vae_explorer.latent.forces_layer import gradients
@@ -115,7 +116,7 @@ def test_items_are_encoded_and_decoded_under_their_own(case: tuple[LatentModel, 
     assert torch.equal(explorer.posterior(seen, ids).mean, posterior.mean)
     _, decoded = explorer.reconstruct(explorer.stored(ids), ids)
     assert np.array_equal(decoded, as_pictures(model.decode(posterior.mean, condition).mean_BCHW))
-    anchors = finished(explorer.prepared_anchors())
+    anchors = finished(prepared_anchors(explorer))
     of_anchors: Any = model.encode(explorer.seen(anchors.ids_M), own(model, explorer, anchors.ids_M))
     np.testing.assert_allclose(anchors.mean_MD, of_anchors.mean.numpy(), atol=1e-5)
     assert anchors.prior_mean_MD is not None

@@ -9,8 +9,9 @@ import torch
 
 from tests.latent.layer_requests import RECT, drawings, make_ink, make_request
 from vae_explorer.errors import UserError
+from vae_explorer.latent.anchors import Anchors
 from vae_explorer.latent.drawing import LayerInk
-from vae_explorer.latent.explorer import Anchors, Explorer
+from vae_explorer.latent.explorer import Explorer
 from vae_explorer.latent.layers import ReliabilityOptions
 from vae_explorer.latent.map_rect import MapRect
 from vae_explorer.latent.pacing import finished

@@ -26,6 +26,7 @@ from vae_explorer.latent.aggregate import (
     surgery,
 )
 from vae_explorer.latent.all_posteriors import prepared_posteriors
+from vae_explorer.latent.anchors import prepared_anchors
 from vae_explorer.latent.drawing import Gauge, LayerDrawing, Legend, Strokes, Word, ellipse_line, strokes_of
 from vae_explorer.latent.field_raster import contour_lines, faded, field_raster, lattice_points, lattice_shape, lifted
 from vae_explorer.latent.layers import AggregateOptions
@@ -33,8 +34,9 @@ from vae_explorer.latent.pacing import timed
 from vae_explorer.latent.views import PlaneView
 
 if TYPE_CHECKING:
+    from vae_explorer.latent.anchors import Anchors
     from vae_explorer.latent.drawing import LayerInk
-    from vae_explorer.latent.explorer import Anchors, Explorer
+    from vae_explorer.latent.explorer import Explorer
     from vae_explorer.latent.layers import LayerRequest
     from vae_explorer.latent.map_rect import MapRect
     from vae_explorer.latent.views import View
@@ -120,7 +122,7 @@ def draw(explorer: Explorer, request: LayerRequest) -> Iterator[LayerDrawing | N
     if not view.is_exact:
         raise UserError("An overview has no densities: its places are no latent points.", "Choose another view.")
     options = request.options if isinstance(request.options, AggregateOptions) else AggregateOptions()
-    anchors = yield from explorer.prepared_anchors()
+    anchors = yield from prepared_anchors(explorer)
     densities = yield from _densities(explorer, view, rect, anchors)
     drawing, legend = _drawing(explorer, densities, options.shows, request)
     if densities.has_priors:

@@ -10,8 +10,7 @@ Legend: N items, B batch, C channels, H height, W width, D latent dimensions.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,24 +49,6 @@ _DECODE_BATCH = 512
 
 MAX_SAMPLES = 400
 _GRIDS_TOGETHER = 50
-
-MOST_ANCHORS = 4096
-_ANCHOR_BATCH = 256
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Anchors:
-    """The posteriors of a fixed, evenly chosen part of the training items (at most 4,096), as of one snapshot.
-
-    They stand for all items where every item's sigma is needed: the codes of a snapshot are means alone. The priors are
-    those of the same items; None where all have N(0, I).
-    """
-
-    ids_M: NDArray[np.int64]
-    mean_MD: Float32
-    sigma_MD: Float32
-    prior_mean_MD: Float32 | None = None
-    prior_sigma_MD: Float32 | None = None
 
 
 class Explorer:
@@ -230,31 +211,6 @@ class Explorer:
                 f"The model “{self.record.title}” has no Gaussian posterior.", "Choose a variational autoencoder."
             )
         return posterior
-
-    def prepared_anchors(self) -> Generator[None, None, Anchors]:
-        """Encode the anchors in short steps; the generator's return value (`yield from`) is `Anchors`."""
-        known: Anchors | None = self.cache.get("anchors")
-        if known is not None:
-            return known
-        if self.dataset is None:
-            raise UserError("The images behind these codes are not loaded.", "Wait until the data set has been read.")
-        ids = self.dataset.train_index_N.cpu().numpy()
-        chosen_M = ids[np.linspace(0, len(ids) - 1, min(MOST_ANCHORS, len(ids))).astype(np.int64)]
-        means, sigmas, priors = [], [], []
-        for start in range(0, len(chosen_M), _ANCHOR_BATCH):
-            with torch.inference_mode():
-                ids_B = chosen_M[start : start + _ANCHOR_BATCH]
-                posterior = self.posterior(self.seen(ids_B), ids_B)
-                means.append(posterior.mean.float().cpu().numpy())
-                sigmas.append(posterior.standard_deviation.float().cpu().numpy())
-                if posterior.prior is not None:
-                    parts = (posterior.prior.mean, posterior.prior.standard_deviation)
-                    priors.append(tuple(part.float().cpu().numpy() for part in parts))
-            yield None
-        own_priors = [np.concatenate(part) for part in zip(*priors, strict=True)]
-        anchors = Anchors(chosen_M.astype(np.int64), np.concatenate(means), np.concatenate(sigmas), *own_priors)
-        self.cache["anchors"] = anchors
-        return anchors
 
     @torch.inference_mode()
     def reconstruct(self, images_BCHW: Tensor, ids_B: NDArray[np.integer[Any]] | None = None) -> tuple[UInt8, ...]:

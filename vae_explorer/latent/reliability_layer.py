@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from vae_explorer.errors import UserError
 from vae_explorer.latent.aggregate import finite_posteriors
+from vae_explorer.latent.anchors import prepared_anchors
 from vae_explorer.latent.drawing import LayerDrawing, LayerInk, Legend, Raster, strokes_of
 from vae_explorer.latent.field_raster import contour_lines, lattice_points, lattice_shape, levels_of, lifted
 from vae_explorer.latent.layers import ReliabilityOptions
@@ -157,7 +158,7 @@ def round_trip(explorer: Explorer, z_PD: Float64) -> Generator[None, None, Float
 
 def _codes(explorer: Explorer) -> Generator[None, None, NearestInSigma]:
     if "nearest in sigma" not in explorer.cache:
-        anchors = yield from explorer.prepared_anchors()
+        anchors = yield from prepared_anchors(explorer)
         mean_MD, sigma_MD = finite_posteriors(anchors.mean_MD, anchors.sigma_MD)
         spacing = yield from median_spacing(mean_MD)
         floor = spacing / math.sqrt(mean_MD.shape[1])

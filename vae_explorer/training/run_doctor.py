@@ -76,8 +76,7 @@ class Course:
         recent = recent[np.isfinite(recent)]
         if not len(recent):
             return True
-        spread = float(recent.max()) - float(recent.min())
-        return spread <= 1e-6 * max(abs(spread), 1.0)
+        return float(recent.max()) - float(recent.min()) <= 1e-6 * max(float(recent.max()), 1.0)
 
     @property
     def holds_a_capacity(self) -> bool:

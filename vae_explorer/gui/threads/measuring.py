@@ -63,6 +63,13 @@ class HowFarMeasured:
 
 
 @dataclass(frozen=True, slots=True)
+class Began:
+    """The weights are loaded; `run` has no measurements yet."""
+
+    run: MeasuredRun
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """A measure that could not be taken, in a sentence; the others go on."""
 
@@ -99,8 +106,6 @@ class Measuring(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._read)
-        # The thread must not outlive the widget whose work this is, whichever way that goes.
-        self.destroyed.connect(self._cancelled.set)
 
     @property
     def is_running(self) -> bool:
@@ -112,6 +117,7 @@ class Measuring(QObject):
         if self._thread is not None:
             return
         self._cancelled = threading.Event()
+        # The thread must not outlive the widget whose work this is, whichever way that goes.
         self.destroyed.connect(self._cancelled.set)
         self._thread = threading.Thread(
             target=self._work, args=(request, self._cancelled), name="measuring", daemon=True
@@ -148,8 +154,8 @@ class Measuring(QObject):
                         self._thread = None
                     self.ended.emit(news)
                     return
-                case tuple():
-                    self.began.emit(news[0])
+                case Began():
+                    self.began.emit(news.run)
                 case _:
                     self.measured.emit(news)
         if latest is not None:
@@ -166,7 +172,7 @@ class Measuring(QObject):
         try:
             model, config, name = _loaded(request.subject)
             run = _unmeasured(name, config)
-            self._news.put((run,))
+            self._news.put(Began(run))
             for item in self._measuring(request, model, config, cancelled):
                 self._news.put(item)
             self._news.put(Ended(run))

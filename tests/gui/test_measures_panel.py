@@ -115,6 +115,19 @@ def test_a_job_is_cancelled_and_what_was_measured_stays(
     assert panel.table.value_of("mse") is None
 
 
+def test_what_is_under_way_takes_its_line_from_the_table(panel: MeasuresPanel, qtbot: QtBot) -> None:
+    before = panel.minimumSizeHint().height()
+    assert not panel.progress.isVisible()
+    tick(panel, "elbo")
+    panel.measure_or_cancel()
+    assert panel.progress.isVisible()
+    line = panel.progress.sizeHint().height() + panel.layout().spacing()
+    assert panel.minimumSizeHint().height() == before + line
+    assert panel.minimumSizeHint().height() < 200, "the map would be pushed away"
+    ended(panel, qtbot)
+    qtbot.waitUntil(lambda: not panel.progress.isVisible(), timeout=WAIT_MS)
+
+
 def test_runs_of_one_protocol_are_ranked_and_of_another_refused(
     panel: MeasuresPanel, qtbot: QtBot, tmp_path: Path
 ) -> None:

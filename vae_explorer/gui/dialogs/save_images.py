@@ -28,6 +28,7 @@ from vae_explorer.gui import theme
 from vae_explorer.gui.settings import Settings
 from vae_explorer.gui.threads.rendering import GridRendering, GridRequest, RenderedGrid, told
 from vae_explorer.gui.threads.writing import FileWriting
+from vae_explorer.gui.widgets.count_box import count_box
 from vae_explorer.gui.widgets.preview_image import PreviewImage, as_image
 from vae_explorer.models.catalogue import MODELS
 
@@ -81,11 +82,11 @@ class SaveImagesDialog(QDialog):
                 self.kind.addItem(_TITLES.get(name, name.capitalize()), name)
                 self.kind.setItemData(self.kind.count() - 1, summary, Qt.ItemDataRole.ToolTipRole)
         self._summaries = GRID_KINDS
-        self.rows = _spin_box("rows", 1, _MOST_CELLS)
-        self.columns = _spin_box("columns", 1, _MOST_CELLS)
-        self.spacing = _spin_box("spacing", 0, 100, " px")
-        self.scale = _spin_box("scale", 1, 32, " ×")
-        self.seed = _spin_box("seed", 0, 2**31 - 1)
+        self.rows = _count_box("rows", 1, _MOST_CELLS)
+        self.columns = _count_box("columns", 1, _MOST_CELLS)
+        self.spacing = _count_box("spacing", 0, 100, " px")
+        self.scale = _count_box("scale", 1, 32, " ×")
+        self.seed = _count_box("seed", 0, 2**31 - 1)
         self.spacing.setValue(2)
         self.scale.setValue(2)
         self.new_seed = QPushButton("Other pictures")
@@ -354,15 +355,9 @@ class SaveImagesDialog(QDialog):
         self._rendering.close()
 
 
-def _spin_box(name: str, minimum: int, maximum: int, suffix: str = "") -> QSpinBox:
-    box = QSpinBox()
+def _count_box(name: str, minimum: int, maximum: int, suffix: str = "") -> QSpinBox:
+    box = count_box(name.capitalize(), minimum, maximum, suffix=suffix)
     box.setObjectName(f"save_images.{name}")
-    box.setRange(minimum, maximum)
-    box.setSuffix(suffix)
-    box.lineEdit().setTextMargins(6, 0, 0, 0)
-    box.setAccelerated(True)
-    box.setKeyboardTracking(False)
-    box.setAccessibleName(name.capitalize())
     return box
 
 

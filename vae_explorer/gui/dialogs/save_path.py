@@ -34,6 +34,7 @@ from vae_explorer.export.movies import (
 from vae_explorer.gui import theme
 from vae_explorer.gui.settings import Settings
 from vae_explorer.gui.threads.writing import FileWriting
+from vae_explorer.gui.widgets.count_box import count_box
 from vae_explorer.gui.widgets.preview_image import PreviewImage
 
 if TYPE_CHECKING:
@@ -73,11 +74,11 @@ class SavePathDialog(QDialog):
             self.kind.addItem(record.title, record.name)
             self.kind.setItemData(self.kind.count() - 1, record.summary, Qt.ItemDataRole.ToolTipRole)
         self.kind.setCurrentIndex(self.kind.findData(self._settings.text(KIND_KEY, "gif", MOVIE_KINDS.names())))
-        self.scale = _spin_box("scale", 1, 32, " ×")
+        self.scale = _count_box("scale", 1, 32, " ×")
         self.scale.setValue(max(round(_WANTED_SIDE / max(self._frames_F.shape[1:3])), 1))
-        self.spacing = _spin_box("spacing", 0, 100, " px")
+        self.spacing = _count_box("spacing", 0, 100, " px")
         self.spacing.setValue(2)
-        self.rate = _spin_box("rate", 1, 50, " frames/s")
+        self.rate = _count_box("rate", 1, 50, " frames/s")
         self.rate.setValue(round(frames_per_second))
         self.there_and_back = QCheckBox("There and back")
         self.there_and_back.setObjectName("save_path.there_and_back")
@@ -276,15 +277,9 @@ class SavePathDialog(QDialog):
         super().closeEvent(event)
 
 
-def _spin_box(name: str, minimum: int, maximum: int, suffix: str) -> QSpinBox:
-    box = QSpinBox()
+def _count_box(name: str, minimum: int, maximum: int, suffix: str = "") -> QSpinBox:
+    box = count_box(name.capitalize(), minimum, maximum, suffix=suffix)
     box.setObjectName(f"save_path.{name}")
-    box.setRange(minimum, maximum)
-    box.setSuffix(suffix)
-    box.lineEdit().setTextMargins(6, 0, 0, 0)
-    box.setAccelerated(True)
-    box.setKeyboardTracking(False)
-    box.setAccessibleName(name.capitalize())
     return box
 
 

@@ -31,6 +31,7 @@ from PySide6.QtWidgets import (
 from vae_explorer.gui.tables.comparison_table import ComparisonTable
 from vae_explorer.gui.tables.measures_table import MeasuresTable
 from vae_explorer.gui.threads.measuring import Ended, HowFarMeasured, Measuring, MeasuringRequest, SnapshotToMeasure
+from vae_explorer.gui.widgets.count_box import count_box
 from vae_explorer.gui.widgets.group_parts import wrapped
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 _NEAR = "panel.measures"
 _SPLITS = (("test", "Test"), ("heldout", "Held out"), ("train", "Training"))
 _PROGRESS_STEPS = 1000
+_BAR_WIDTH = 180
+_LEAST_TABLE_HEIGHT = 56
 _MOST_IMAGES = 10_000_000
 
 
@@ -65,8 +68,8 @@ class MeasuresPanel(QWidget):
         self.split.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.split.setAccessibleName("Images to measure on")
         self.split.setToolTip("The test split is touched by nothing but an evaluation")
-        self.limit = _count("Images", "default", _MOST_IMAGES, "The first so many images only")
-        self.samples = _count("Samples", "default", 100_000, "S of the bound, k of IWAE, generated pictures")
+        self.limit = _count("Images", _MOST_IMAGES, "The first so many images only")
+        self.samples = _count("Samples", 100_000, "S of the bound, k of IWAE, generated pictures")
         self.measure_button = QPushButton("Measure")
         self.measure_button.setProperty("variant", "primary")
         self.measure_button.setToolTip("Take the ticked measures of the weights of this moment, beside the training")
@@ -96,12 +99,15 @@ class MeasuresPanel(QWidget):
         )
         self.pages.currentChanged.connect(self._show_corner)
         self._show_corner(0)
+        self.bar.setFixedWidth(_BAR_WIDTH)
+        under_way = QHBoxLayout()
+        under_way.addWidget(self.progress, 1)
+        under_way.addWidget(self.bar)
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 8, 12, 8)
         column.setSpacing(6)
         column.addWidget(self.pages, 1)
-        column.addWidget(self.bar)
-        column.addWidget(self.progress)
+        column.addLayout(under_way)
         self._connect()
         self._show_running()
         self._show_runs()
@@ -232,8 +238,8 @@ class MeasuresPanel(QWidget):
     @Slot(object)
     def _end(self, ended: Ended) -> None:
         self._run = None
-        self._show_running()
         self.progress.setText("Cancelled; what was measured stays." if ended.is_cancelled else "")
+        self._show_running()
         if ended.error is not None:
             self.session.post_error(ended.error, near=_NEAR)
 
@@ -297,9 +303,11 @@ class MeasuresPanel(QWidget):
 
 def _row(parent: QWidget, *widgets: QWidget) -> QWidget:
     row = QWidget(parent)
+    # A corner is as high as the tabs, and cuts what is higher.
+    row.setStyleSheet("QPushButton { padding: 4px 12px; }")
     row.hide()
     layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 4)
+    layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(6)
     for widget in widgets:
         if isinstance(widget, QPushButton):
@@ -308,21 +316,20 @@ def _row(parent: QWidget, *widgets: QWidget) -> QWidget:
     return row
 
 
-def _count(label: str, none: str, most: int, tip: str) -> QSpinBox:
-    box = QSpinBox()
-    box.setRange(0, most)
-    box.setPrefix(f"{label}: ")
-    box.setSpecialValueText(f"{label}: {none}")
-    box.setFixedWidth(box.fontMetrics().horizontalAdvance(f"{label}: default") + 44)
+def _count(label: str, most: int, tip: str) -> QSpinBox:
+    box = count_box(label, 0, most, prefix=f"{label}: ")
+    box.setSpecialValueText(f"{label}: default")
+    box.setFixedWidth(box.fontMetrics().horizontalAdvance(f"{label}: default") + 50)
     box.setGroupSeparatorShown(True)
     box.setToolTip(f"{tip}; 0 leaves it to each measure")
-    box.setAccessibleName(label)
     return box
 
 
 def _table_view(table: MeasuresTable | ComparisonTable, name: str) -> QTableView:
     view = QTableView()
     view.setModel(table)
+    # Low enough that the line of the progress takes a row of the table's, and does not push the map away.
+    view.setMinimumHeight(_LEAST_TABLE_HEIGHT)
     view.setAccessibleName(name)
     view.verticalHeader().hide()
     view.setShowGrid(False)

@@ -7,9 +7,11 @@ from typing import Final
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QLabel, QPushButton, QSlider, QSpinBox, QWidget
 
+from vae_explorer.gui.widgets.count_box import count_box
 from vae_explorer.gui.widgets.flow_layout import FlowLayout
 from vae_explorer.latent.codebook_view import COLDEST, HOTTEST
 
+_HIGHEST = 99_999
 _STEPS_A_UNIT: Final = 100
 
 
@@ -30,7 +32,7 @@ class CodeGridControls(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.item = _spin_box("Image whose grid is shown", "image ")
+        self.item = _number_box("Image whose grid is shown", "image ")
         self.item.setToolTip("The grid of this image of the data set")
         self.item.valueChanged.connect(self.item_chosen)
         self.draw = QPushButton("New draw")
@@ -49,7 +51,7 @@ class CodeGridControls(QWidget):
         self.temperature_text = QLabel()
         self.temperature_text.setProperty("variant", "muted")
         self.temperature_text.setFixedWidth(self.fontMetrics().horizontalAdvance("temperature 0.00 ") + 4)
-        self.code = _spin_box("Code of the chosen cell", "code ")
+        self.code = _number_box("Code of the chosen cell", "code ")
         self.code.setToolTip("Another code for the chosen cell of the grid")
         self.code.valueChanged.connect(self.code_chosen)
         self.put = QPushButton("Put code there")
@@ -96,11 +98,7 @@ class CodeGridControls(QWidget):
         self.temperature_moved.emit(steps / _STEPS_A_UNIT)
 
 
-def _spin_box(name: str, prefix: str) -> QSpinBox:
-    box = QSpinBox()
-    box.setPrefix(prefix)
-    box.setKeyboardTracking(False)
-    box.setMaximum(99_999)
-    box.setFixedWidth(box.fontMetrics().horizontalAdvance(f"{prefix}99999") + 44)
-    box.setAccessibleName(name)
+def _number_box(name: str, prefix: str) -> QSpinBox:
+    box = count_box(name, 0, _HIGHEST, prefix=prefix)
+    box.setFixedWidth(box.fontMetrics().horizontalAdvance(f"{prefix}{_HIGHEST}") + 50)
     return box

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QComboBox, QLabel, QSizePolicy, QSlider, QSpinBox, QToolButton, QWidget
+from PySide6.QtWidgets import QComboBox, QLabel, QSizePolicy, QSlider, QToolButton, QWidget
 
 from vae_explorer.gui import theme
 from vae_explorer.gui.icons import icon
+from vae_explorer.gui.widgets.count_box import count_box
 from vae_explorer.gui.widgets.flow_layout import FlowLayout
 from vae_explorer.latent.path_catalogue import (
     PATH_METRICS,
@@ -52,14 +53,9 @@ class PathControls(QWidget):
         self.speed.activated.connect(self._choose_speed)
         self.lengths_in = _chooser("Metric of lengths and geodesics", PATH_METRICS)
         self.lengths_in.activated.connect(self._choose_metric)
-        self.num_frames = QSpinBox()
-        self.num_frames.setRange(_FEWEST_FRAMES, _MOST_FRAMES)
-        self.num_frames.setSuffix(" frames")
-        self.num_frames.lineEdit().setTextMargins(6, 0, 0, 0)
+        self.num_frames = count_box("Number of frames", _FEWEST_FRAMES, _MOST_FRAMES, suffix=" frames")
         widest = self.fontMetrics().horizontalAdvance(f"{_MOST_FRAMES} frames")
         self.num_frames.setFixedSize(widest + _SPIN_PADDING, self.kind.sizeHint().height())
-        self.num_frames.setKeyboardTracking(False)
-        self.num_frames.setAccessibleName("Number of frames")
         self.num_frames.setToolTip("How many pictures the path is shown with, both ends counted")
         self.num_frames.valueChanged.connect(self._choose_frames)
         self.play_button = _tool_button("Play", "Play the path there and back (Space in the filmstrip)")

@@ -26,6 +26,7 @@ from vae_explorer.config import Setting, Value, parse_text, text_of
 from vae_explorer.datasets.catalogue import DATASETS
 from vae_explorer.datasets.protocols import PROTOCOLS
 from vae_explorer.errors import SettingError
+from vae_explorer.gui.widgets.count_box import TEXT_MARGIN
 from vae_explorer.models.catalogue import MODELS
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class NumberEditor(QAbstractSpinBox):
         self._shown_text = ""
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setKeyboardTracking(False)
-        self.lineEdit().setTextMargins(6, 0, 0, 0)
+        self.lineEdit().setTextMargins(TEXT_MARGIN, 0, 0, 0)
         self.lineEdit().textEdited.connect(self.changed)
         self.editingFinished.connect(self.committed)
 

@@ -53,6 +53,9 @@ def test_the_panel_says_how_the_codes_are_used(codes_window: MainWindow) -> None
     assert "counted over 40 held-out images" in panel.words.text()
     assert panel.choice.item == int(codes_window.session.dataset.heldout_index_N[0])
     assert panel.grid_words.text().startswith(f"Image {panel.choice.item}")
+    decoded = codes_window.panel("decoded_image")
+    decoded.resize(decoded.width() + 1, decoded.height())
+    assert [label.text() for label in decoded.values.values()] == ["", "", ""], "no latent point, nothing to read"
 
 
 def test_a_click_on_a_code_shows_what_it_paints(codes_window: MainWindow, qtbot: QtBot) -> None:
@@ -63,7 +66,7 @@ def test_a_click_on_a_code_shows_what_it_paints(codes_window: MainWindow, qtbot:
     before = pixels(panel.painting.image)
     qtbot.mouseClick(panel.scatter, Qt.MouseButton.LeftButton, pos=panel.scatter.place_of(other).toPoint())
     assert panel.code == other
-    qtbot.waitUntil(lambda: panel.painting_words.text().startswith(f"Code {other},"), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: panel.painting_words.text().startswith(f"Code {other} ·"), timeout=WAIT_MS)
     assert pixels(panel.painting.image) != before
     qtbot.keyClick(panel.scatter, Qt.Key.Key_Left)
     qtbot.keyClick(panel.scatter, Qt.Key.Key_Up)

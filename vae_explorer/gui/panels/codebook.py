@@ -294,10 +294,11 @@ class CodebookPanel(QWidget):
 
     def _show_painting(self, painting: CodePainting) -> None:
         self.painting.show_picture(painting.picture, lambda: {"kind": "a grid of one code", "code": str(painting.code)})
-        share = "" if self.look is None or painting.code >= len(self.look.share_K) else (
-            f", {share_text(float(self.look.share_K[painting.code]))}"
-        )  # fmt: skip
-        self.painting_words.setText(f"Code {painting.code}{share}")
+        self.painting_words.setText(f"Code {painting.code}")
+        if self.look is not None and painting.code < len(self.look.share_K):
+            share = share_text(float(self.look.share_K[painting.code]))
+            self.painting_words.setText(f"Code {painting.code} · {share.removesuffix(' of cells')}")
+            self.painting_words.setToolTip(f"A grid of code {painting.code} alone, decoded; {share}")
 
     def _show_grid(self, look: GridLook) -> None:
         self.grid_look = look
@@ -306,11 +307,11 @@ class CodebookPanel(QWidget):
         self.before.show_picture(look.before, lambda: {"kind": "decoded code grid", **facts})
         self.difference.show_picture(look.difference, lambda: {"kind": "change by the edits", **facts})
         self.grid_words.setText(self._grid_title(look.choice))
-        self.before_words.setText(f"Before · {look.own_cost:.1f} nats")
+        self.before_words.setText(f"Before {look.own_cost:.1f} nats")
         self.before_words.setToolTip(
             f"−log p(k) of the grid under the prior as it is now; under the uniform prior {look.uniform_cost:.1f} nats"
         )
-        self.change_words.setText(f"Change · {look.cost - look.own_cost:+.1f} nats")
+        self.change_words.setText(f"Change {look.cost - look.own_cost:+.1f} nats")
         if self.cell is not None and (self.cell[0] >= look.cells_RW.shape[0] or self.cell[1] >= look.cells_RW.shape[1]):
             self.cell = None
             self.grid.show_cell(None)

@@ -159,7 +159,7 @@ class DecodedImagePanel(QWidget):
         if getattr(snapshot, "codes_ND", None) is None:
             self._shown = None
             self.neighbours.forget()
-            for label in (self.tag, self.step, self.values["z"], self.values["log p(z)"]):
+            for label in (self.tag, self.step, *self.values.values()):
                 label.clear()
             if self._is_active:
                 self.view.show_picture(None)
@@ -252,7 +252,8 @@ class DecodedImagePanel(QWidget):
         label, title, strip = self.values[_COPY], self._titles[-1], self.strip
         before = max(known.sizeHint().width() for known in self._titles) + self._grid.horizontalSpacing()
         room = self._facts.width() - (0 if self._is_wide else before)
-        label.setText(label.fontMetrics().elidedText(strip.short, Qt.TextElideMode.ElideRight, max(room, 40)))
+        short = strip.short if self.session.map.num_dimensions else ""
+        label.setText(label.fontMetrics().elidedText(short, Qt.TextElideMode.ElideRight, max(room, 40)))
         label.setEnabled(not strip.is_pale)
         for widget in (label, title):
             widget.setToolTip(f"<p style='white-space:pre-line'>{html.escape(strip.details)}</p>")

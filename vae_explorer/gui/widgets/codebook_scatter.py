@@ -175,4 +175,4 @@ class CodebookScatter(QWidget):
 
 def share_text(share: float) -> str:
     """How much a code is used, in words."""
-    return "not used" if share == 0 else f"{100 * share:.3g} % of cells"
+    return "unused" if share == 0 else f"{100 * share:.3g} % of cells"

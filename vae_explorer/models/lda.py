@@ -25,8 +25,8 @@ from torch import Tensor, nn
 
 from vae_explorer.errors import SettingError
 from vae_explorer.models.deterministic import Picture, PointCode
-from vae_explorer.models.interface import Batch, LatentModel, Latents, LatentSpace, Objective
-from vae_explorer.models.scatter import Scatter, coordinate_axes, require_scatter, with_fixed_signs
+from vae_explorer.models.interface import Batch, Latents, Objective
+from vae_explorer.models.scatter import ScatterModel, coordinate_axes, require_scatter, with_fixed_signs
 
 if TYPE_CHECKING:
     from vae_explorer.models.data_space import DataSpace
@@ -36,48 +36,29 @@ RELATIVE_CUTOFF = 1e-6
 """Directions whose variance within classes is below this share of the largest are left out: those of dead pixels."""
 
 
-class LinearDiscriminantAnalysis(LatentModel):
+class LinearDiscriminantAnalysis(ScatterModel):
     """Discriminants, the regression onto them, and the linear classifier."""
 
     class_items_K: Tensor
     class_sum_KP: Tensor
 
     def __init__(self, latent_dimensions: int, data_space: DataSpace) -> None:
-        super().__init__()
+        super().__init__(latent_dimensions, data_space)
         numbers, classes = data_space.num_pixels, data_space.num_classes
-        self.image_shape = data_space.image_shape
-        self.latent_space = LatentSpace("euclidean", (latent_dimensions,))
-        self.scatter = Scatter(numbers)
         self.register_buffer("class_items_K", torch.zeros(classes, dtype=torch.float64))
         self.register_buffer("class_sum_KP", torch.zeros(classes, numbers, dtype=torch.float64))
         axes_DP = coordinate_axes(latent_dimensions, numbers)
-        self.mean_P = nn.Parameter(torch.full((numbers,), 0.5), requires_grad=False)
         self.axes_DP = nn.Parameter(axes_DP, requires_grad=False)
         self.patterns_DP = nn.Parameter(axes_DP.clone(), requires_grad=False)
         self.class_weight_KP = nn.Parameter(torch.zeros(classes, numbers), requires_grad=False)
         self.class_bias_K = nn.Parameter(torch.zeros(classes), requires_grad=False)
 
-    def start_from(self, mean_CHW: Tensor) -> None:
-        """The centre before the first batch."""
-        self.mean_P.copy_(mean_CHW.flatten())
-
-    def learn(self, batch: Batch) -> Objective:
-        """Add the batch to the scatter in the first pass; weights follow at doubling numbers of batches."""
-        if not self.scatter.is_whole:
-            assert batch.label_B is not None
-            x_BP = batch.x_BCHW.flatten(1)
-            self.class_items_K += torch.bincount(batch.label_B, minlength=len(self.class_items_K))
-            self.class_sum_KP.index_add_(0, batch.label_B, x_BP.double())
-            if self.scatter.take_up(x_BP):
-                self.solve()
-        return self.objective(batch, batch.x_BCHW.new_ones(()), None)
-
-    def end_epoch(self) -> bool:
-        """After the first pass, the weights of all of it."""
-        is_first = self.scatter.end_pass()
-        if is_first:
-            self.solve()
-        return is_first
+    def take_up(self, batch: Batch) -> bool:
+        """Also the number and the sum of each class."""
+        assert batch.label_B is not None
+        self.class_items_K += torch.bincount(batch.label_B, minlength=len(self.class_items_K))
+        self.class_sum_KP.index_add_(0, batch.label_B, batch.x_BCHW.flatten(1).double())
+        return super().take_up(batch)
 
     @torch.no_grad()
     def solve(self) -> None:

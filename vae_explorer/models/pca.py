@@ -24,8 +24,8 @@ from vae_explorer.errors import SettingError
 from vae_explorer.models.deterministic import Picture, PointCode
 from vae_explorer.models.gaussian import LOG_TWO_PI, DiagonalGaussian, standard_normal_log_prob
 from vae_explorer.models.gaussian_pixels import Gaussian
-from vae_explorer.models.interface import Batch, LatentModel, Latents, LatentSpace, Objective
-from vae_explorer.models.scatter import Scatter, coordinate_axes, require_scatter, with_fixed_signs
+from vae_explorer.models.interface import Batch, Latents, Objective
+from vae_explorer.models.scatter import ScatterModel, coordinate_axes, require_scatter, with_fixed_signs
 
 if TYPE_CHECKING:
     from vae_explorer.models.data_space import DataSpace
@@ -35,36 +35,15 @@ NOISE_FLOOR = 1e-6
 """Least variance of the noise: a density has no upper bound where it may vanish."""
 
 
-class PrincipalComponents(LatentModel):
+class PrincipalComponents(ScatterModel):
     """What PCA and probabilistic PCA share: mean, loadings (unit rows) and variances, from a scatter matrix."""
 
     def __init__(self, latent_dimensions: int, data_space: DataSpace) -> None:
-        super().__init__()
-        numbers = data_space.num_pixels
-        self.image_shape = data_space.image_shape
-        self.latent_space = LatentSpace("euclidean", (latent_dimensions,))
-        self.scatter = Scatter(numbers)
-        self.mean_P = nn.Parameter(torch.full((numbers,), 0.5), requires_grad=False)
-        self.loadings_DP = nn.Parameter(coordinate_axes(latent_dimensions, numbers), requires_grad=False)
+        super().__init__(latent_dimensions, data_space)
+        axes_DP = coordinate_axes(latent_dimensions, data_space.num_pixels)
+        self.loadings_DP = nn.Parameter(axes_DP, requires_grad=False)
         self.variance_D = nn.Parameter(torch.ones(latent_dimensions), requires_grad=False)
         self.rest_variance = nn.Parameter(torch.tensor(0.05), requires_grad=False)
-
-    def start_from(self, mean_CHW: Tensor) -> None:
-        """The centre before the first batch."""
-        self.mean_P.copy_(mean_CHW.flatten())
-
-    def learn(self, batch: Batch) -> Objective:
-        """Add the batch to the scatter matrix in the first pass; weights follow at doubling numbers of batches."""
-        if not self.scatter.is_whole and self.scatter.take_up(batch.x_BCHW.flatten(1)):
-            self.solve()
-        return self.objective(batch, batch.x_BCHW.new_ones(()), None)
-
-    def end_epoch(self) -> bool:
-        """After the first pass, the weights of all of it."""
-        is_first = self.scatter.end_pass()
-        if is_first:
-            self.solve()
-        return is_first
 
     @torch.no_grad()
     def solve(self) -> None:

@@ -1,6 +1,6 @@
 """One pass over the data for models that need only its mean and its scatter matrix.
 
-Legend: B batch, P numbers an item (pixels times channels).
+Legend: B batch, C channels, H height, W width, P numbers an item (pixels times channels).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vae_explorer.errors import SettingError
+from vae_explorer.models.interface import Batch, LatentModel, LatentSpace, Objective
 
 if TYPE_CHECKING:
     from vae_explorer.models.data_space import DataSpace
@@ -73,6 +74,43 @@ class Scatter(nn.Module):
         """The covariance of what was taken up, divided by the number of items (maximum likelihood)."""
         mean_P = self.mean_P
         return self.outer_PP / self.num_items - torch.outer(mean_P, mean_P)
+
+
+class ScatterModel(LatentModel):
+    """A model whose weights are solved for, with what its first pass over the data took up."""
+
+    def __init__(self, latent_dimensions: int, data_space: DataSpace) -> None:
+        super().__init__()
+        numbers = data_space.num_pixels
+        self.image_shape = data_space.image_shape
+        self.latent_space = LatentSpace("euclidean", (latent_dimensions,))
+        self.scatter = Scatter(numbers)
+        self.mean_P = nn.Parameter(torch.full((numbers,), 0.5), requires_grad=False)
+
+    def solve(self) -> None:
+        """Work out the weights of what has been taken up."""
+        raise NotImplementedError
+
+    def take_up(self, batch: Batch) -> bool:
+        """Add a batch of the first pass; True where now is a time to solve."""
+        return self.scatter.take_up(batch.x_BCHW.flatten(1))
+
+    def start_from(self, mean_CHW: Tensor) -> None:
+        """The centre before the first batch."""
+        self.mean_P.copy_(mean_CHW.flatten())
+
+    def learn(self, batch: Batch) -> Objective:
+        """Take up the batch in the first pass; weights follow at doubling numbers of batches."""
+        if not self.scatter.is_whole and self.take_up(batch):
+            self.solve()
+        return self.objective(batch, batch.x_BCHW.new_ones(()), None)
+
+    def end_epoch(self) -> bool:
+        """After the first pass, the weights of all of it."""
+        is_first = self.scatter.end_pass()
+        if is_first:
+            self.solve()
+        return is_first
 
 
 def require_scatter(data_space: DataSpace, title: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, QSizeF, Qt
+from PySide6.QtCore import QPointF, QRect, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter
 
 from vae_explorer.gui.widgets.map_frame import MapFrame, number_text, ticks
@@ -16,8 +16,15 @@ if TYPE_CHECKING:
     from vae_explorer.gui.theme import Theme
 
 LEFT_GUTTER = 46
+MARGIN = 8
 BOTTOM_GUTTER = 26
 _NO_BRUSH = Qt.BrushStyle.NoBrush
+
+
+def plot_within(size: QSize) -> QRect:
+    """Where the plot lies inside the axes, in logical pixels, for a widget of this size."""
+    width, height = size.width() - LEFT_GUTTER - MARGIN, size.height() - BOTTOM_GUTTER - MARGIN
+    return QRect(LEFT_GUTTER, MARGIN, max(width, 1), max(height, 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

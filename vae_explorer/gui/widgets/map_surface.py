@@ -20,7 +20,7 @@ from vae_explorer.gui.widgets import map_painting
 from vae_explorer.gui.widgets.layer_painting import PlacedDrawing
 from vae_explorer.gui.widgets.map_frame import MapFrame
 from vae_explorer.gui.widgets.map_overlay import MapOverlay, paint_overlay
-from vae_explorer.gui.widgets.map_painting import BOTTOM_GUTTER, LEFT_GUTTER, PlacedPicture
+from vae_explorer.gui.widgets.map_painting import BOTTOM_GUTTER, LEFT_GUTTER, MARGIN, PlacedPicture, plot_within
 from vae_explorer.gui.widgets.map_ramps import paint_ramps
 from vae_explorer.latent.lattice import CellRange
 from vae_explorer.latent.layers import LAYERS
@@ -29,7 +29,6 @@ from vae_explorer.latent.map_rect import MapRect
 if TYPE_CHECKING:
     from vae_explorer.latent.drawing import LayerDrawing, Legend
 
-_MARGIN = 8
 _GLIDE_MS = 260
 
 
@@ -85,10 +84,7 @@ class MapSurface(QWidget):
     @property
     def plot(self) -> QRect:
         """The plot inside the axes, in the widget's logical pixels."""
-        return QRect(
-            LEFT_GUTTER, _MARGIN, max(self.width() - LEFT_GUTTER - _MARGIN, 1),
-            max(self.height() - BOTTOM_GUTTER - _MARGIN, 1),
-        )  # fmt: skip
+        return plot_within(self.size())
 
     def set_manifold(
         self, picture: PlacedPicture | None, *, is_backdrop: bool = False, keeps_last: bool = False
@@ -283,7 +279,7 @@ class MapSurface(QWidget):
         plot, line = self.plot, self.fontMetrics().height() + 12
         left, top = self.frame.to_screen(*self._hover)
         self.update(0, round(plot.top() + top - line), 2 * LEFT_GUTTER, 2 * line)
-        self.update(round(plot.left() + left - 60), plot.bottom() - 1, 120, BOTTOM_GUTTER + _MARGIN)
+        self.update(round(plot.left() + left - 60), plot.bottom() - 1, 120, BOTTOM_GUTTER + MARGIN)
         if (cell := self._cell_at(self._hover)) is not None:
             left, top = self.frame.to_screen(cell.left, cell.top)
             side = round(cell.width * self.frame.scale) + 4

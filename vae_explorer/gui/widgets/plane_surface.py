@@ -12,14 +12,13 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from vae_explorer.gui import theme
 from vae_explorer.gui.widgets.layer_painting import PlacedDrawing
 from vae_explorer.gui.widgets.map_frame import MapFrame
-from vae_explorer.gui.widgets.map_painting import BOTTOM_GUTTER, LEFT_GUTTER, paint_axes
+from vae_explorer.gui.widgets.map_painting import paint_axes, plot_within
 
 if TYPE_CHECKING:
     from vae_explorer.latent.data_plane import PlanePoint
     from vae_explorer.latent.drawing import LayerDrawing
     from vae_explorer.latent.map_rect import MapRect
 
-_MARGIN = 8
 _DOT = 5.0
 
 
@@ -45,10 +44,7 @@ class PlaneSurface(QWidget):
     @property
     def plot(self) -> QRect:
         """The plot inside the axes, in the widget's logical pixels."""
-        return QRect(
-            LEFT_GUTTER, _MARGIN, max(self.width() - LEFT_GUTTER - _MARGIN, 1),
-            max(self.height() - BOTTOM_GUTTER - _MARGIN, 1),
-        )  # fmt: skip
+        return plot_within(self.size())
 
     @property
     def frame(self) -> MapFrame | None:

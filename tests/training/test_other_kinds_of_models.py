@@ -16,6 +16,7 @@ from torch.nn import functional
 from vae_explorer.config import setting
 from vae_explorer.datasets.image_dataset import ImageDataset
 from vae_explorer.models.catalogue import MODELS
+from vae_explorer.models.data_space import DataSpace
 from vae_explorer.models.gaussian import DiagonalGaussian, standard_normal_log_prob
 from vae_explorer.models.interface import Batch, LatentModel, Latents, LatentSpace, Objective
 from vae_explorer.models.likelihoods import Bernoulli
@@ -61,7 +62,7 @@ def bound_terms(reconstruction: Tensor, kl: Tensor) -> dict[str, Tensor]:
 class Autoencoder(LatentModel):
     latent_space = LatentSpace("euclidean", (2,))
 
-    def __init__(self) -> None:
+    def __init__(self, _config: SmallConfig, _data_space: DataSpace) -> None:
         super().__init__()
         self.down, self.up = nn.Linear(PIXELS, 2), nn.Linear(2, PIXELS)
 
@@ -82,9 +83,9 @@ class Autoencoder(LatentModel):
 class Conditional(LatentModel):
     latent_space = LatentSpace("euclidean", (2,))
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, _config: SmallConfig, data_space: DataSpace) -> None:
         super().__init__()
-        self.num_classes = num_classes
+        self.num_classes = num_classes = data_space.num_classes
         self.down, self.up = nn.Linear(PIXELS + num_classes, 4), nn.Linear(2 + num_classes, PIXELS)
 
     def condition_of(self, x_BCHW: Tensor, label_B: Tensor | None) -> Tensor | None:
@@ -116,7 +117,7 @@ class Conditional(LatentModel):
 class Quantised(LatentModel):
     latent_space = LatentSpace("codes", (2, 2), num_codes=5)
 
-    def __init__(self) -> None:
+    def __init__(self, _config: SmallConfig, _data_space: DataSpace) -> None:
         super().__init__()
         self.down, self.codebook, self.up = nn.Linear(PIXELS, 12), nn.Embedding(5, 3), nn.Linear(12, PIXELS)
 
@@ -147,7 +148,7 @@ class Quantised(LatentModel):
 class TwoLevels(LatentModel):
     latent_space = LatentSpace("hierarchy", levels=(LatentSpace("euclidean", (2,)), LatentSpace("euclidean", (3,))))
 
-    def __init__(self) -> None:
+    def __init__(self, _config: SmallConfig, _data_space: DataSpace) -> None:
         super().__init__()
         self.down = nn.Linear(PIXELS, 10)
         self.between, self.up = nn.Linear(2, 3), nn.Linear(3, PIXELS)
@@ -178,7 +179,7 @@ class Sequence(LatentModel):
 
     latent_space = LatentSpace("sequence", (8, 2))
 
-    def __init__(self) -> None:
+    def __init__(self, _config: SmallConfig, _data_space: DataSpace) -> None:
         super().__init__()
         self.belief, self.posterior, self.up = nn.GRU(8, 6, batch_first=True), nn.Linear(6, 4), nn.Linear(2, 8)
 
@@ -197,12 +198,9 @@ class Sequence(LatentModel):
 
 
 def record_of(name: str, build: type[LatentModel], terms: tuple[Term, ...], **abilities: bool) -> ModelRecord:
-    def builder():
-        return lambda config, data_space: build(data_space.num_classes) if build is Conditional else build()
-
     return ModelRecord(
         name=name, title=name.title(), summary="A small one.", reference="this file", config_type=SmallConfig,
-        terms=terms, builder=builder, map_note="Nothing.", **abilities,
+        terms=terms, builder=f"{__name__}:{build.__name__}", map_note="Nothing.", **abilities,
     )  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def test_every_command_shown_exists(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     listed = capsys.readouterr().out
-    shown = set(re.findall(r"^vae-explorer (\w+)", README, flags=re.MULTILINE))
+    shown = set(re.findall(r"^vae-explorer ([\w-]+)", README, flags=re.MULTILINE))
     assert shown >= {"train", "evaluate", "sample", "models", "datasets", "measures", "doctor"}
     assert all(re.search(rf"^    {command} ", listed, flags=re.MULTILINE) for command in shown)
 

@@ -83,7 +83,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     )
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     subparsers = parser.add_subparsers(
-        dest="command", metavar="COMMAND", title="commands", prog="vae-explorer", parser_class=_Parser
+        dest="command", metavar="COMMAND ...", title="commands", prog="vae-explorer", parser_class=_Parser
     )
     commands: dict[str, _Parser] = {}
 
@@ -97,6 +97,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     _add_train(command("train", "Train without a window and leave a run folder."))
     _add_evaluate(command("evaluate", "Measure trained runs on the test images."))
     _add_sweep(command("sweep", "Train a run for each beta and draw their rate-distortion curve."))
+    _add_leave_out(command("leave-out", "Train runs without a part of the images each, and score what was left out."))
     _add_sample(command("sample", "Save a grid of pictures from a trained run."))
     for name, summary in (
         ("models", "List the models."),
@@ -129,6 +130,28 @@ def _add_sweep(parser: _Parser) -> None:
     )  # fmt: skip
     parser.add_argument("--split", metavar="NAME", default="test", help="test, heldout or train (default: test)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line, the last with all points")
+    parser.closing = _settings_text
+
+
+def _add_leave_out(parser: _Parser) -> None:
+    _add_configuration(parser, TRAIN_FLAGS)
+    parser.add_argument(
+        "--parts", metavar="P", type=_whole(2, 1000), default=5,
+        help="how many parts; each run is trained without one of them (default: 5)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--images", metavar="N", type=_whole(2, 100_000), default=1000,
+        help="training images that are scored, evenly from all parts (default: 1000)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--samples", metavar="K", type=_whole(1, 1_000_000), default=64,
+        help="importance samples an image, where log p(x) has no closed form (default: 64)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", metavar="FOLDER", type=_path, required=True,
+        help="where the runs, the table and the pictures go; runs that ended there are not trained again",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line, the last with the result")
     parser.closing = _settings_text
 
 

@@ -63,8 +63,16 @@ def _sweep(arguments: argparse.Namespace) -> int:
     return sweep(config, arguments.betas, arguments.out, arguments.split, as_json=arguments.json)
 
 
+def _leave_out(arguments: argparse.Namespace) -> int:
+    from vae_explorer.cli_leave_out import leave_out
+
+    config = _config_of(arguments)
+    counts = (arguments.parts, arguments.images, arguments.samples)
+    return leave_out(config, *counts, arguments.out, as_json=arguments.json)
+
+
 def _config_of(arguments: argparse.Namespace) -> RunConfig:
-    """The configuration that the words of `train` or `sweep` say."""
+    """The configuration that the words of `train`, `sweep` or `leave-out` say."""
     from vae_explorer.runs.run_directory import read_any_config
     from vae_explorer.training.run_config import apply_assignment, default_config, load_preset
 
@@ -163,6 +171,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "train": _train,
     "evaluate": _evaluate,
     "sweep": _sweep,
+    "leave-out": _leave_out,
     "sample": _sample,
     "models": _list_models,
     "datasets": _list_datasets,

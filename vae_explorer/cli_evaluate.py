@@ -79,14 +79,14 @@ def measure(
 
     from vae_explorer.evaluation.evaluate import measuring
     from vae_explorer.evaluation.evaluation import Cancelled
-    from vae_explorer.evaluation.images import load_scored_images
     from vae_explorer.evaluation.needs import Subject, applicable
     from vae_explorer.runs.kept_files import KeptFiles
+    from vae_explorer.runs.run_images import load_run_images
 
     model, config, _ = loaded
-    data, record = config.data, MODELS[config.model_name]
+    record = MODELS[config.model_name]
     device = next(model.parameters()).device
-    images = load_scored_images(data.dataset, data.heldout_images, data.protocol, arguments.split, device)
+    images = load_run_images(config, arguments.split, device)
     takes_all = ALL in names
     if takes_all:
         names = [item.name for item in applicable(Subject(record, model, images, has_training=True))]
@@ -97,7 +97,7 @@ def measure(
             model, record, images, measures=names, samples=arguments.samples, limit=arguments.limit,
             seed=arguments.seed, progress=shown, is_cancelled=is_stopped, store=KeptFiles(),
             refused=(lambda error: complain(error.in_one_line)) if takes_all else None,
-            training=lambda: load_scored_images(data.dataset, data.heldout_images, data.protocol, "train", device),
+            training=lambda: load_run_images(config, "train", device),
         ):  # fmt: skip
             found.append(item)  # noqa: PERF402 - what was found before a stop stays
     except Cancelled:
@@ -175,8 +175,8 @@ def sample_run(arguments: argparse.Namespace) -> int:
 
 def _shown_images(config: RunConfig, device: torch.device) -> ScoredImages:
     """Held-out images under the run's protocol, or training images where none were held out; never test images."""
-    from vae_explorer.evaluation.images import load_scored_images
+    from vae_explorer.runs.run_images import load_run_images
 
     split = "heldout" if config.data.heldout_images else "train"
-    images = load_scored_images(config.data.dataset, config.data.heldout_images, config.data.protocol, split, device)
+    images = load_run_images(config, split, device)
     return images.first(_SHOWN_IMAGES)

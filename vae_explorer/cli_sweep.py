@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from vae_explorer.cli_measure_table import aligned
 from vae_explorer.cli_output import say
-from vae_explorer.cli_train import train
-from vae_explorer.errors import FileError, UserError
+from vae_explorer.cli_run_series import RunSeries
+from vae_explorer.errors import UserError
 from vae_explorer.export.rate_distortion import RatePoint, to_csv, to_svg
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.runs import files
-from vae_explorer.runs.run_directory import CONFIG_FILE, RunDirectory
-from vae_explorer.training.run_config import RunConfig, run_config_to_table, with_value
+from vae_explorer.training.run_config import RunConfig, with_value
 
 if TYPE_CHECKING:
     from vae_explorer.evaluation.record import Measurement
@@ -38,20 +37,12 @@ def sweep(config: RunConfig, betas: tuple[float, ...], folder: Path, split: str,
             f"Model '{record.name}' has no rate and no distortion: it needs a likelihood and a prior.",
             "Choose a variational autoencoder.",
         )
-    finished = {beta: _is_finished(folder / _name(beta), wanted) for beta, wanted in configs.items()}
-    files.make_folder(folder)
+    series = RunSeries(folder, {_name(beta): wanted for beta, wanted in configs.items()}, as_json=as_json)
     points: list[RatePoint] = []
-    for number, (beta, wanted) in enumerate(configs.items(), 1):
-        path = folder / _name(beta)
-        if not as_json:
-            words = "is there already" if finished[beta] else "is trained"
-            say(f"beta {beta:g} ({number} of {len(configs)}) {words}: {path}", flush=True)
-        if not finished[beta]:
-            if files.exists(path):
-                files.remove_folder(path)
-            if status := train(wanted, path, as_json=as_json):
-                return status
-        points.append(_measured(path, beta, split))
+    for beta in configs:
+        if status := series.train(_name(beta), f"beta {beta:g}"):
+            return status
+        points.append(_measured(folder / _name(beta), beta, split))
         files.write_text_atomic(folder / TABLE_FILE, to_csv(points))
         title = f"{record.title} on {config.data.dataset}"
         files.write_text_atomic(folder / DRAWING_FILE, to_svg(points, title))
@@ -68,33 +59,15 @@ def _name(beta: float) -> str:
     return f"beta-{beta:g}"
 
 
-def _is_finished(path: Path, wanted: RunConfig) -> bool:
-    """Whether this very run was trained to its end; raises FileError where something else is there."""
-    from vae_explorer.runs.history import read_events
-
-    if not files.exists(path):
-        return False
-    if not files.exists(path / CONFIG_FILE):
-        raise FileError(path, f"{path} is there and holds no run.", "Choose another --out folder.")
-    run = RunDirectory.open(path)
-    if run_config_to_table(run.config) != run_config_to_table(wanted):
-        raise FileError(
-            path, f"{path} holds a run of another configuration.", "Choose another --out folder, or the same settings."
-        )
-    ends = [event for event in read_events(run) if event.get("event") == "finished"]
-    return bool(ends) and ends[-1].get("reason") == "completed" and run.newest_checkpoint() is not None
-
-
 def _measured(path: Path, beta: float, split: str) -> RatePoint:
     from vae_explorer.evaluation.evaluate import evaluate
-    from vae_explorer.evaluation.images import load_scored_images
     from vae_explorer.runs.checkpoint import model_from_run
+    from vae_explorer.runs.run_images import load_run_images
     from vae_explorer.training.hardware import choose_device
 
     device = choose_device("auto")
     model, config, step = model_from_run(path, device)
-    data = config.data
-    images = load_scored_images(data.dataset, data.heldout_images, data.protocol, split, device)
+    images = load_run_images(config, split, device)
     total, distortion, rate = evaluate(model, MODELS[config.model_name], images, measures=_MEASURES)
     return RatePoint(
         beta=beta, rate=rate.value, rate_error=_error(rate), distortion=distortion.value,

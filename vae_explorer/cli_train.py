@@ -27,14 +27,14 @@ def train(config: RunConfig, path: Path | None, *, as_json: bool) -> int:
     event leaves no folder.
     """
     # These take seconds. A signal during them ends the program at once: there is nothing to save yet, and no folder.
-    from vae_explorer.datasets.image_dataset import load_dataset
     from vae_explorer.runs.run_directory import RunDirectory
+    from vae_explorer.runs.run_images import load_training_images
     from vae_explorer.training.hardware import choose_device
 
     control = Control()
     try:
         device = choose_device(config.training.device)
-        dataset = load_dataset(config.data.dataset, config.data.heldout_images, device, config.data.protocol)
+        dataset = load_training_images(config, device)
         with stopping_on_signals(control.stop) as signalled:
             run = RunDirectory.create(config, path)
             try:

@@ -72,7 +72,7 @@ def test_every_flag_reaches_the_stored_configuration(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert cli.main(["train", *flags, "--run-dir", str(path)]) == 0
     stored = tomllib.loads((path / "run.toml").read_text(encoding="utf-8"))
-    assert stored["data"] == {"dataset": "tiny", "protocol": "threshold", "heldout_images": 40}
+    assert stored["data"] == {"dataset": "tiny", "protocol": "threshold", "heldout_images": 40, "heldout_part": 0}
     assert stored["model"]["latent_dimensions"] == 3
     assert stored["model"]["activation"] == "tanh"
     assert stored["model"]["beta"] == 2.0

@@ -133,6 +133,21 @@ def test_a_split_that_leaves_nothing_to_train_on_is_refused(heldout):
     assert caught.value.key == "data.heldout_images"
 
 
+def test_over_all_parts_each_image_is_held_out_once():
+    parts = [heldout_split(20, 6, part) for part in range(4)]
+    assert torch.cat([heldout_N for _, heldout_N in parts]).sort().values.tolist() == list(range(20))
+    assert [len(heldout_N) for _, heldout_N in parts] == [6, 6, 6, 2]
+    for train_N, heldout_N in parts:
+        assert sorted(train_N.tolist() + heldout_N.tolist()) == list(range(20))
+
+
+@pytest.mark.parametrize(("heldout", "part"), [(6, 4), (6, -1), (0, 1)])
+def test_a_part_that_is_not_there_is_refused(heldout, part):
+    with pytest.raises(SettingError, match="There is no part") as caught:
+        heldout_split(20, heldout, part)
+    assert caught.value.key == "data.heldout_part"
+
+
 @pytest.fixture(scope="module")
 def mnist():
     return load_dataset("mnist", 5000)

@@ -215,9 +215,11 @@ class TestSplit:
 
 
 def load_dataset(
-    name: str, heldout_images: int, device: torch.device | str = "cpu", protocol: str = ""
+    name: str, heldout_images: int, device: torch.device | str = "cpu", protocol: str = "", heldout_part: int = 0
 ) -> ImageDataset:
     """The training source `name`, of which `heldout_images` are held out by a fixed draw, on the device.
+
+    `heldout_part` as for `heldout_split`.
 
     Under the protocol `static` the images are the bits drawn from them once; under all others they are as stored. Opens
     no file of the test split. Raises UserError for an unknown name, SettingError for a number that
@@ -226,7 +228,7 @@ def load_dataset(
     record = DATASETS[name]
     split = _load(record, "train", protocol)
     images = split.store(device)
-    train_index_N, heldout_index_N = heldout_split(images.num_images, heldout_images)
+    train_index_N, heldout_index_N = heldout_split(images.num_images, heldout_images, heldout_part)
     return ImageDataset(
         name=record.name,
         image_shape=record.image_shape,
@@ -261,18 +263,36 @@ def load_test_split(name: str, device: torch.device | str = "cpu", protocol: str
     )
 
 
-def heldout_split(num_images: int, heldout_images: int) -> tuple[Tensor, Tensor]:
-    """Item ids to train on and held out, int64, ascending; the same for the same two numbers, for ever."""
+def heldout_split(num_images: int, heldout_images: int, part: int = 0) -> tuple[Tensor, Tensor]:
+    """Item ids to train on and held out, int64, ascending; the same for the same three numbers, for ever.
+
+    The images fall into parts of `heldout_images`, of which the last may be smaller; `part` says which is held out, so
+    that over all parts each image is held out once. Raises SettingError.
+    """
     if not 0 <= heldout_images < num_images:
         raise SettingError(
             "data.heldout_images",
             f"{heldout_images} images cannot be held out of {num_images}.",
             f"Choose a number from 0 to {num_images - 1}.",
         )
+    num_parts = num_heldout_parts(num_images, heldout_images)
+    if not 0 <= part < num_parts:
+        raise SettingError(
+            "data.heldout_part",
+            f"There is no part {part} of {heldout_images} images among {num_images}.",
+            f"Choose a number from 0 to {num_parts - 1}, or hold fewer images out.",
+        )
     # numpy promises that the stream of RandomState never changes, so a run resumed years later keeps its
     # split.
     permutation = torch.from_numpy(np.random.RandomState(HELDOUT_SEED).permutation(num_images))
-    return permutation[heldout_images:].sort().values, permutation[:heldout_images].sort().values
+    start, end = part * heldout_images, (part + 1) * heldout_images
+    kept = torch.cat([permutation[:start], permutation[end:]])
+    return kept.sort().values, permutation[start:end].sort().values
+
+
+def num_heldout_parts(num_images: int, heldout_images: int) -> int:
+    """How many parts of that size there are to hold out; 1 where nothing is held out."""
+    return -(-num_images // heldout_images) if heldout_images else 1
 
 
 def _load(record: DatasetRecord, split: Split, protocol: str) -> RenderedSplit:

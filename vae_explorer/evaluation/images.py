@@ -130,7 +130,12 @@ def scored_images(
 
 
 def load_scored_images(
-    dataset: str, heldout_images: int, protocol: str, split: str, device: torch.device | str = "cpu"
+    dataset: str,
+    heldout_images: int,
+    protocol: str,
+    split: str,
+    device: torch.device | str = "cpu",
+    heldout_part: int = 0,
 ) -> ScoredImages:
     """A split of a registered data set, scored under the protocol.
 
@@ -146,7 +151,7 @@ def load_scored_images(
             test.images, index_N, protocol, split, labels_N=test.labels_N, num_classes=test.num_classes,
             factors_NF=test.factors_NF, factor_names=test.factor_names,
         )  # fmt: skip
-    source = load_dataset(dataset, heldout_images, device, protocol)
+    source = load_dataset(dataset, heldout_images, device, protocol, heldout_part)
     index_N = source.heldout_index_N if split == "heldout" else source.train_index_N
     index_N = index_N[:: -(-len(index_N) // MOST_SCORED)] if len(index_N) > MOST_SCORED else index_N
     if len(index_N) == 0:

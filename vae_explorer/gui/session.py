@@ -392,7 +392,8 @@ class Session(SessionFacts):
 def _decides_images(config: RunConfig) -> tuple[object, ...]:
     # Only under this protocol are the images other ones.
     is_static = config.data.protocol == "static"
-    return (config.data.dataset, config.data.heldout_images, is_static, config.training.device)
+    data = config.data
+    return (data.dataset, data.heldout_images, data.heldout_part, is_static, config.training.device)
 
 
 def _decides_net(config: RunConfig) -> tuple[object, ...]:

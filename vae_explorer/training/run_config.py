@@ -44,6 +44,11 @@ class DataConfig:
         5000, label="Held-out images", unit="images", minimum=0, maximum=1_000_000,
         help="Training images kept aside for the held-out curve. The test split is touched only by an evaluation.",
     )  # fmt: skip
+    heldout_part: int = setting(
+        0, label="Held-out part", minimum=0, maximum=1_000_000, advanced=True,
+        help="Which part of that size is kept aside, counted from 0. Runs that keep different parts aside show what a "
+        "model owes to single images.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

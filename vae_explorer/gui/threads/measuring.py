@@ -190,14 +190,14 @@ class Measuring(QObject):
     ) -> Iterator[Measurement]:
         from vae_explorer.evaluation.catalogue import MEASURES
         from vae_explorer.evaluation.evaluate import measuring
-        from vae_explorer.evaluation.images import load_scored_images
         from vae_explorer.evaluation.needs import Subject, obstacle
         from vae_explorer.runs.kept_files import KeptFiles
+        from vae_explorer.runs.run_images import load_run_images
 
-        device, data = next(model.parameters()).device, config.data
+        device = next(model.parameters()).device
 
         def images(split: str) -> ScoredImages:
-            return load_scored_images(data.dataset, data.heldout_images, data.protocol, split, device)
+            return load_run_images(config, split, device)
 
         clock, record, scored = _Clock(), MODELS[config.model_name], images(request.split)
         subject = Subject(record, model, scored, has_training=True)

@@ -84,11 +84,10 @@ class PreparingThread(threading.Thread):
 
 def load_images(config: RunConfig) -> ImageDataset:
     """The images of a configuration, on its device. Imports torch: worker threads only."""
-    from vae_explorer.datasets.image_dataset import load_dataset
+    from vae_explorer.runs.run_images import load_training_images
     from vae_explorer.training.hardware import choose_device
 
-    data = config.data
-    return load_dataset(data.dataset, data.heldout_images, choose_device(config.training.device), data.protocol)
+    return load_training_images(config, choose_device(config.training.device))
 
 
 def device_name_of(dataset: ImageDataset) -> str:

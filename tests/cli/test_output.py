@@ -12,7 +12,8 @@ from tests.cli.tiny_command import TINY, error_lines
 from vae_explorer import cli, cli_training_report
 from vae_explorer.cli_output import OutputError
 from vae_explorer.runs.checkpoint import read_checkpoint
-from vae_explorer.runs.run_directory import LOCK_FILE, RunDirectory
+from vae_explorer.runs.run_directory import RunDirectory
+from vae_explorer.runs.writer_lock import LOCK_FILE
 
 FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")

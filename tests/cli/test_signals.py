@@ -20,7 +20,8 @@ from vae_explorer import cli, cli_train
 from vae_explorer.cli_signals import stopping_on_signals
 from vae_explorer.runs.checkpoint import read_checkpoint
 from vae_explorer.runs.history import read_events, read_metrics
-from vae_explorer.runs.run_directory import LOCK_FILE, RunDirectory
+from vae_explorer.runs.run_directory import RunDirectory
+from vae_explorer.runs.writer_lock import LOCK_FILE
 from vae_explorer.training.control import Control
 
 SMALL_AND_LONG = [

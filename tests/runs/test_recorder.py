@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import errno
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import torch
 from tests.runs.failing_calls import ERRORS, SHORT_WRITE, fail_call, mend
 from tests.tiny_runs import make_trainer, tiny_config, train_tiny
 from vae_explorer.errors import FileError
-from vae_explorer.runs.checkpoint import NUM_KEPT, read_checkpoint
+from vae_explorer.runs.checkpoint import read_checkpoint, write_checkpoint
 from vae_explorer.runs.event_records import (
     CheckpointWritten,
     RecordingFailed,
@@ -24,9 +25,10 @@ from vae_explorer.runs.event_records import (
 )
 from vae_explorer.runs.history import read_events, read_metrics
 from vae_explorer.runs.recorder import record
-from vae_explorer.runs.run_directory import LOCK_FILE, RunDirectory
+from vae_explorer.runs.run_directory import RunDirectory
+from vae_explorer.runs.writer_lock import LOCK_FILE
 from vae_explorer.training.control import Control
-from vae_explorer.training.events import CheckpointDue, Event, Finished, MetricsChunk, Validated
+from vae_explorer.training.events import CheckpointDue, Event, Finished, MetricsChunk, TrainingState, Validated
 from vae_explorer.training.run_config import with_value
 
 
@@ -109,14 +111,64 @@ def states_of(epochs: int = 2) -> list[Event]:
     return list(make_trainer(tiny_config(epochs=epochs)).run(SavingEveryStep()))
 
 
-def test_of_many_checkpoints_the_last_three_stay(tmp_path: Path) -> None:
+def test_of_many_checkpoints_the_last_three_the_best_and_the_hours_first_stay(tmp_path: Path) -> None:
     run = RunDirectory.create(tiny_config(), tmp_path / "run")
-    seen = list(record(iter(states_of()), run))
-    assert sum(isinstance(event, CheckpointWritten) for event in seen) == 17, "before each step and at the end"
-    assert [folder.name for folder in run.checkpoints()] == [f"{step:09d}" for step in (14, 15, 16)]
-    assert len(run.checkpoints()) == NUM_KEPT
+    given = states_of()
+    written = [event.step for event in record(iter(given), run) if isinstance(event, CheckpointWritten)]
+    assert written == sorted(set(written)), "each state at most once"
+    losses = {
+        int(event.state.progress["step"]): event.state.progress.get("heldout_loss", np.inf)
+        for event in given
+        if isinstance(event, CheckpointDue | Finished) and event.state is not None
+    }
+    best = min(written, key=lambda step: losses[step])
+    # The first is the only one of its hour, unless the test runs over a full hour.
+    kept = {written[0], best, *written[-3:]}
+    assert kept <= {int(folder.name) for folder in run.checkpoints()}
+    assert len(run.checkpoints()) <= len(kept) + 1
     assert sorted(entry.name for entry in run.checkpoints_folder.iterdir()) == [p.name for p in run.checkpoints()]
     assert read_checkpoint(run.checkpoints()[-1]).step == 16
+
+
+def test_a_checkpoint_is_written_beside_the_training_and_the_newest_state_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow disk holds nothing up: what comes meanwhile is replaced by what comes later."""
+    may_write, is_writing = threading.Event(), threading.Event()
+
+    def slow(run: RunDirectory, state: TrainingState) -> Path:
+        is_writing.set()
+        assert may_write.wait(10)
+        return write_checkpoint(run, state)
+
+    monkeypatch.setattr("vae_explorer.runs.recorder.write_checkpoint", slow)
+    run = RunDirectory.create(tiny_config(), tmp_path / "run")
+    given = states_of(1)
+    seen = []
+    for event in record(iter(given), run):
+        seen.append(event)
+        if len(seen) == 10:
+            assert is_writing.wait(10)
+            assert run.checkpoints() == (), "the first is still being written"
+            may_write.set()
+    written = [event.step for event in seen if isinstance(event, CheckpointWritten)]
+    assert written[0] == 0
+    assert written[-1] == 8
+    assert len(written) < 8
+    assert not any(thread.name == "saver" for thread in threading.enumerate())
+
+
+def test_a_defect_of_the_saver_is_raised_where_the_recording_is_pulled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(run: RunDirectory, state: TrainingState) -> Path:
+        raise ZeroDivisionError("defect")
+
+    monkeypatch.setattr("vae_explorer.runs.recorder.write_checkpoint", broken)
+    run = RunDirectory.create(tiny_config(), tmp_path / "run")
+    with pytest.raises(ZeroDivisionError):
+        list(record(iter(states_of(1)), run))
+    assert not (run.path / LOCK_FILE).exists()
 
 
 def test_a_checkpoint_is_written_at_its_interval(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from tests.tiny_runs import tiny_config, train_tiny
 from vae_explorer.errors import FileError, UserError
-from vae_explorer.runs.run_directory import LOCK_FILE, RunDirectory, default_parent, new_run_path
+from vae_explorer.runs.run_directory import RunDirectory, default_parent, new_run_path
+from vae_explorer.runs.writer_lock import LOCK_FILE
 from vae_explorer.training.run_config import with_value
 
 

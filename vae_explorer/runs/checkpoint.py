@@ -16,6 +16,7 @@ import hashlib
 import json
 import math
 import struct
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from vae_explorer.errors import FileError, UserError
 from vae_explorer.models.building import build_model
 from vae_explorer.models.data_space import DataSpace
 from vae_explorer.runs import files
+from vae_explorer.runs.retention import KeptCheckpoint, steps_to_keep
 from vae_explorer.runs.run_directory import RunDirectory, require_plain_file
 from vae_explorer.training.events import TrainingState
 from vae_explorer.training.run_config import run_config_from_table, run_config_to_table
@@ -45,7 +47,6 @@ MODEL_FILE = "model.safetensors"
 TRAINING_STATE_FILE = "training_state.safetensors"
 STATE_FILE = "state.json"
 MANIFEST_FILE = "manifest.json"
-NUM_KEPT = 3
 
 _OPTIMISER, _TENSORS = "optimiser.", "tensors."
 _MAXIMUM_JSON_BYTES = 1_000_000
@@ -82,7 +83,7 @@ def _are_finite(tensors: Mapping[str, Tensor]) -> bool:
 
 
 def write_checkpoint(run: RunDirectory, state: TrainingState) -> Path:
-    """Write the state under its step's name, whole or not at all, and drop all but the newest three.
+    """Write the state under its step's name, whole or not at all, and drop what need not stay (`retention`).
 
     Returns the folder. Raises FileError, with everything that was there before intact.
     """
@@ -91,6 +92,7 @@ def write_checkpoint(run: RunDirectory, state: TrainingState) -> Path:
     description = {
         "format_version": FORMAT_VERSION,
         "step": step,
+        "written": time.time(),
         "image_shape": list(record.image_shape),
         "num_classes": record.num_classes,
         "config": run_config_to_table(run.config),
@@ -107,9 +109,27 @@ def write_checkpoint(run: RunDirectory, state: TrainingState) -> Path:
     manifest = json.dumps({"format_version": FORMAT_VERSION, "files": entries}, indent=1)
     path = run.checkpoints_folder / f"{step:09d}"
     files.write_folder(path, contents | {MANIFEST_FILE: manifest.encode("utf-8")})
-    for old in run.checkpoints()[:-NUM_KEPT]:
-        files.remove_folder(old)
+    _drop_old(run)
     return path
+
+
+def _drop_old(run: RunDirectory) -> None:
+    found = {path: _kept(path) for path in run.checkpoints()}
+    keep = steps_to_keep(list(found.values()))
+    for path, checkpoint in found.items():
+        if checkpoint.step not in keep:
+            files.remove_folder(path)
+
+
+def _kept(path: Path) -> KeptCheckpoint:
+    """What its state.json says of when it was written and how good it is; one that is damaged counts as an old one."""
+    try:
+        description = _json_object(path / STATE_FILE, files.read_bytes(path / STATE_FILE, _MAXIMUM_JSON_BYTES))
+        loss = description["progress"].get("heldout_loss")
+        written = float(description.get("written", (path / STATE_FILE).stat().st_mtime))
+        return KeptCheckpoint(int(path.name), written, None if loss is None else float(loss))
+    except (UserError, OSError, KeyError, TypeError, ValueError, AttributeError):
+        return KeptCheckpoint(int(path.name), 0.0)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

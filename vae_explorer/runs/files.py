@@ -113,6 +113,14 @@ def create_exclusive(path: Path, text: str) -> bool:
     return True
 
 
+def touch(path: Path) -> None:
+    """Set the time of the file's last change to now. Raises FileError."""
+    try:
+        os.utime(path)
+    except OSError as error:
+        raise file_error(path, error) from error
+
+
 def append_text(path: Path, text: str) -> None:
     """Add whole lines at the end of the file, all of them or none. Raises FileError.
 
@@ -135,6 +143,14 @@ def append_text(path: Path, text: str) -> None:
         if end >= 0:
             with contextlib.suppress(OSError):
                 os.truncate(path, end)
+        raise file_error(path, error) from error
+
+
+def cut_after(path: Path, end: int) -> None:
+    """Drop what the file holds from byte `end` on. Raises FileError."""
+    try:
+        os.truncate(path, end)
+    except OSError as error:
         raise file_error(path, error) from error
 
 

@@ -1,4 +1,4 @@
-"""The recorder: wraps the trainer's events and writes the run folder inside the pull.
+"""The recorder: wraps the trainer's events and writes the run folder, lines inside the pull and checkpoints beside it.
 
 A write that fails never ends a training: the recorder says so once, keeps what it could not write, and tries again.
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from vae_explorer.errors import FileError
 from vae_explorer.models.catalogue import MODELS
-from vae_explorer.runs import files
+from vae_explorer.runs import files, writer_lock
 from vae_explorer.runs.checkpoint import is_finite, write_checkpoint
 from vae_explorer.runs.event_records import (
     METRICS_AFTER_TERMS,
@@ -28,6 +28,8 @@ from vae_explorer.runs.event_records import (
     event_record,
     metrics_row,
 )
+from vae_explorer.runs.resuming import cut_back
+from vae_explorer.runs.saver import Saver
 from vae_explorer.training.events import (
     CheckpointDue,
     Event,
@@ -61,14 +63,16 @@ def record(
             ending.callback(events.close)
         ending.enter_context(run.writing())
         files.remove_leftovers(run.checkpoints_folder)
+        ending.enter_context(recorder.saving())
         try:
             for event in events:
                 yield from recorder.take(event)
         except Exception as error:
             if recorder.has_begun:  # a run that never was leaves nothing but its run.toml
-                recorder.note({"event": "error", "step": recorder.step, "message": f"{type(error).__name__}: {error}"})
                 recorder.has_ended = True
-                yield from recorder.with_what_waits(recorder.write(at_once=True))
+                outcome = recorder.write(at_once=True)
+                recorder.note({"event": "error", "step": recorder.step, "message": f"{type(error).__name__}: {error}"})
+                yield from recorder.with_what_waits(outcome + recorder.write(at_once=True))
             raise
 
 
@@ -83,7 +87,7 @@ class _Recorder:
         self.has_ended = False
         self._pending: dict[Path, list[str]] = {run.metrics_file: [], run.events_file: []}
         self._pending_state: TrainingState | None = None
-        self._written: dict[str, object] = {}
+        self._held: dict[str, object] = {}
         self._environment: dict[str, object] | None = None
         self._retry_at = 0.0
         self._retry_seconds = FIRST_RETRY_SECONDS
@@ -93,6 +97,12 @@ class _Recorder:
         self._columns = (*METRICS_BEFORE_TERMS, *terms, *METRICS_AFTER_TERMS)
         if not files.exists(run.metrics_file):
             self._pending[run.metrics_file].append(",".join(self._columns) + "\n")
+
+    @contextlib.contextmanager
+    def saving(self) -> Iterator[None]:
+        """Inside, checkpoints can be written."""
+        with Saver(partial(write_checkpoint, self.run), partial(writer_lock.beat, self.run.path)) as self._saver:
+            yield
 
     def take(self, event: Event) -> Generator[RecordedEvent, None, None]:
         """Record one event; gives it and what became of the writing, `Finished` always last."""
@@ -108,6 +118,8 @@ class _Recorder:
                 self._add_row(event)
             case Started():
                 self.step = event.start_step
+                if event.start_step > 0:
+                    cut_back(self.run, event.start_step)
                 self._environment = {
                     "device": event.device, "device_name": event.device_name, "precision": event.precision,
                     "num_threads": event.num_threads,
@@ -144,7 +156,7 @@ class _Recorder:
     def save_again(self) -> FileError | None:
         """Write what the end of the run left unwritten; what is in the way, or None."""
         try:
-            with self.run.writing():
+            with self.run.writing(), self.saving():
                 self.write(at_once=True)
                 if not self._failing:
                     self.write(at_once=True)  # the lines that tell of the first
@@ -168,7 +180,8 @@ class _Recorder:
         if self._failing and not at_once and self.clock() < self._retry_at:
             return []
         outcome: list[RecordedEvent] = []
-        failures = [error for attempt in self._attempts(outcome) if (error := _failure_of(attempt)) is not None]
+        results = [_failure_of(attempt) for attempt in self._attempts(outcome, at_once)]
+        failures = [error for error in results if error is not None]
         if failures:
             self._trouble = failures[0]
             self._retry_at = self.clock() + self._retry_seconds
@@ -178,14 +191,15 @@ class _Recorder:
                 failed = RecordingFailed(self.step, self._trouble.message, f"{goes_on}{self._trouble.hint}")
                 outcome.append(failed)
                 self.note(event_record(failed))
-        elif self._failing:
+        elif self._failing and not self._saver.is_busy:
             outcome.append(RecordingRecovered(self.step))
             self.note(event_record(outcome[-1]))
             self._retry_seconds = FIRST_RETRY_SECONDS
-        self._failing = bool(failures)
+            self._failing = False
+        self._failing = self._failing or bool(failures)
         return outcome
 
-    def _attempts(self, outcome: list[RecordedEvent]) -> Iterator[Callable[[], None]]:
+    def _attempts(self, outcome: list[RecordedEvent], at_once: bool) -> Iterator[Callable[[], None]]:
         """What waits, one write each, so that one file in trouble does not hold up the others."""
 
         def write_environment() -> None:
@@ -194,11 +208,19 @@ class _Recorder:
                 self._environment = None
 
         def write_state() -> None:
-            if self._pending_state is not None:
-                path = write_checkpoint(self.run, self._pending_state)
-                self._written = _continues_alike(self._pending_state)
-                self._pending_state = None
-                outcome.append(CheckpointWritten(int(path.name), path))
+            # At once there may be two: the one in hand and the one that waits.
+            while self._saver.is_busy or self._pending_state is not None:
+                if not self._saver.is_busy and self._pending_state is not None:
+                    self._saver.offer(self._pending_state)
+                    self._pending_state = None
+                saved = self._saver.take(wait=at_once)
+                if saved is None:
+                    return
+                if saved.error is not None:
+                    self._pending_state = self._pending_state or saved.state  # a newer one takes its place
+                    raise saved.error
+                assert saved.path is not None
+                outcome.append(CheckpointWritten(int(saved.path.name), saved.path))
                 self.note(event_record(outcome[-1]))
 
         def append_lines(path: Path, lines: list[str]) -> None:
@@ -214,9 +236,9 @@ class _Recorder:
     def _hold(self, state: TrainingState) -> list[RecordedEvent]:
         """Keep the newest state until it is written; one that is not finite never replaces a good one."""
         if is_finite(state):
-            # At the end of a run the state is often the one that was just written.
-            if _continues_alike(state) != self._written:
-                self._pending_state = state
+            # At the end of a run the state is often the one that was just written, or is being written.
+            if _continues_alike(state) != self._held:
+                self._pending_state, self._held = state, _continues_alike(state)
             return []
         failed = RecordingFailed(
             self.step,

@@ -5,20 +5,17 @@ RUN/
   metrics.csv    events.jsonl    append-only (`recorder`)
   checkpoints/   000123456/ ...  (`checkpoint`)
   samples/       sample grids
-  writer.lock    host and process of the one who writes, while it does
+  writer.lock    who writes, while it does (`writer_lock`)
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
-import socket
 import stat
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +27,7 @@ import tomli_w
 from vae_explorer import __version__
 from vae_explorer.config import read_toml
 from vae_explorer.errors import FileError, UserError
-from vae_explorer.runs import files
+from vae_explorer.runs import files, writer_lock
 from vae_explorer.training.run_config import read_run_config as read_plain_config
 from vae_explorer.training.run_config import run_config_from_table, run_config_to_table
 
@@ -41,13 +38,10 @@ FORMAT_VERSION = 1
 CONFIG_FILE = "run.toml"
 METRICS_FILE = "metrics.csv"
 EVENTS_FILE = "events.jsonl"
-LOCK_FILE = "writer.lock"
 RUNS_VARIABLE = "VAE_EXPLORER_RUNS"
 
 _HEAD = ("format_version", "name", "created", "environment")
 _PACKAGES = ("torch", "numpy", "safetensors")
-_MAXIMUM_LOCK_BYTES = 4096
-_held: set[Path] = set()  # folders that this process writes in
 
 
 def default_parent() -> Path:
@@ -164,43 +158,9 @@ class RunDirectory:
                     files.remove_file(self.path / CONFIG_FILE)
                 files.remove_empty_folder(self.path)
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[None]:
         """Be the one writer of this folder inside the `with`; raises FileError where another process is."""
-        lock = self.path / LOCK_FILE
-        holder = json.dumps({"host": socket.gethostname(), "pid": os.getpid()})
-        # The second attempt follows the removal of a lock whose process is gone.
-        if not files.create_exclusive(lock, holder):
-            self._remove_stale_lock(lock)
-            if not files.create_exclusive(lock, holder):
-                raise self._locked(lock, "another process")
-        _held.add(self.path)
-        try:
-            yield
-        finally:
-            _held.discard(self.path)
-            files.remove_file(lock)
-
-    def _remove_stale_lock(self, lock: Path) -> None:
-        try:
-            found = json.loads(files.read_bytes(lock, _MAXIMUM_LOCK_BYTES))
-            host, pid = str(found["host"]), int(found["pid"])
-        except FileError:
-            return  # it went away in between
-        except (ValueError, KeyError, TypeError):
-            raise self._locked(lock, "an unknown process") from None
-        if host != socket.gethostname():
-            raise self._locked(lock, f"process {pid} on {host}")
-        if _is_running(pid) and (pid != os.getpid() or self.path in _held):
-            raise self._locked(lock, f"process {pid} on this machine")
-        files.remove_file(lock)
-
-    def _locked(self, lock: Path, by: str) -> FileError:
-        return FileError(
-            self.path,
-            f"{self.path} is being written by {by}.",
-            f"Wait until that run ends, choose another folder, or delete {lock.name} if the process is gone.",
-        )
+        return writer_lock.writing(self.path)
 
 
 def read_run_config(path: Path) -> RunConfig:
@@ -280,15 +240,3 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _is_running(pid: int) -> bool:
-    if sys.platform == "win32":
-        return True  # signal 0 would end the process there; a person may delete the file
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True

@@ -30,6 +30,10 @@ SKIPS_BEFORE_PAUSE = 5
 """Steps in a row that are not finite before the loop pauses itself."""
 
 
+LEAST_CHECKPOINT_SECONDS = 1.0
+"""Between two checkpoints at ends of epochs; an epoch of points of the plane takes milliseconds."""
+
+
 class TrainingLoop:
     """The course of one `Trainer.run`: when to report, look, validate, save, rest and end."""
 
@@ -43,7 +47,6 @@ class TrainingLoop:
         self.skipped_in_all = 0
         self.resting = False
         self.looked_at = False
-        self.next_validation = trainer.images_seen
         self.validated_step = trainer.num_steps
         now = time.monotonic()
         self.last_clock = now
@@ -63,7 +66,7 @@ class TrainingLoop:
             if self.buffer.is_due(self.recording.report_interval_seconds) or control.paused:
                 yield from self._report()
             yield from self._validate_when_due()
-            if time.monotonic() - self.last_checkpoint >= self.recording.checkpoint_interval_seconds:
+            if self._checkpoint_is_due():
                 yield from self._checkpoint()
         yield from self._report()
         if trainer.num_steps > self.validated_step and len(trainer.dataset.heldout_index_N):
@@ -124,11 +127,11 @@ class TrainingLoop:
 
     def _validate_when_due(self) -> Iterator[Event]:
         trainer = self.trainer
-        if trainer.images_seen < self.next_validation or len(trainer.dataset.heldout_index_N) == 0:
+        if trainer.images_seen < trainer.next_validation or len(trainer.dataset.heldout_index_N) == 0:
             return
         # The first checks come at doubling distances, so that the held-out curve is there from the first second.
         interval = trainer.config.training.validation_interval_images
-        self.next_validation = trainer.images_seen + min(interval, max(trainer.images_seen, interval // 8))
+        trainer.next_validation = trainer.images_seen + min(interval, max(trainer.images_seen, interval // 8))
         yield self._validated()
 
     def _validated(self) -> Validated:
@@ -138,7 +141,15 @@ class TrainingLoop:
         self._tick()
         return validated
 
+    def _checkpoint_is_due(self) -> bool:
+        """After the interval, or after an epoch where that is shorter, but not more than once a second."""
+        waited = time.monotonic() - self.last_checkpoint
+        epoch_ended = self.trainer.order.is_at_end and waited >= LEAST_CHECKPOINT_SECONDS
+        return epoch_ended or waited >= self.recording.checkpoint_interval_seconds
+
     def _checkpoint(self) -> Iterator[Event]:
+        # What is written of the curves ends where the checkpoint does, so that a continued curve has no gap.
+        yield from self._report()
         self.last_checkpoint = time.monotonic()
         state = self.trainer.state()
         if state is not None:

@@ -95,7 +95,9 @@ class Trainer:
         self.num_steps = 0
         self.images_seen = 0
         self.seconds = 0.0
+        self.next_validation = 0  # images seen
         self.last_validation: dict[str, float] = {}
+        self.num_threads = 0
 
     def _make_step(
         self, model: LatentModel, codes: torch.Tensor | None, average: WeightAverage | None = None
@@ -144,11 +146,12 @@ class Trainer:
         yield from TrainingLoop(self, control, step).run()
 
     def _runnable_step(self) -> Callable[[torch.Tensor], torch.Tensor]:
-        wish = self.config.training.num_threads
+        # A continued run keeps its number of threads, on which the last digit of every sum depends.
+        wish = self.config.training.num_threads or self.num_threads
         if self.record.is_fitted:
             # A trial would work out eigenvalues, or be as long as an epoch, again and again.
             wish = wish or max(1, num_cores() - self._spare_cores)
-        self._num_threads = choose_num_threads(wish, self.device, self._spare_cores, self._trial_step)
+        self.num_threads = choose_num_threads(wish, self.device, self._spare_cores, self._trial_step)
         if self.device.type == "cuda" and not self.record.is_fitted:
             return CapturedStep(self.step, self.config.training.batch_size)
         return self.step
@@ -165,7 +168,7 @@ class Trainer:
             device=str(self.device),
             device_name=device_title(self.device),
             precision=str(self.precision).removeprefix("torch."),
-            num_threads=self._num_threads,
+            num_threads=self.num_threads,
             num_parameters=sum(p.numel() for p in self.model.parameters()),
             effective_beta=effective_beta(self.step, self.beta, getattr(self.config.model, "free_bits", 0.0)),
             num_train=len(self.dataset.train_index_N),
@@ -264,11 +267,25 @@ class Trainer:
                     "seconds": self.seconds,
                     "learning_rate": self.learning_rate,
                     "beta": self.beta,
-                },
+                    "next_validation": self.next_validation,
+                    "num_threads": self.num_threads,
+                }
+                | self._heldout_score(),
             )
 
+    def _heldout_score(self) -> dict[str, float]:
+        """What the newest held-out check says of the weights in one number, by which the best checkpoint is kept."""
+        judge = next((term for term in self.record.terms if term.better != "neither"), None)
+        value = self.last_validation.get(judge.name) if judge is not None else None
+        if judge is None or value is None:
+            return {}
+        return {"heldout_loss": -value if judge.better == "higher" else value}
+
     def restore(self, state: TrainingState) -> None:
-        """Go back to a state taken from a trainer of the same configuration and data."""
+        """Go back to a state taken from a trainer of the same configuration and data.
+
+        From there on everything comes out as if it had never stopped, on the CPU bit for bit.
+        """
         self.step.looked_at.load_state_dict(dict(state.model))
         if self.step.average is not None:
             own = {name.removeprefix(_OWN): v for name, v in state.tensors.items() if name.startswith(_OWN)}
@@ -283,6 +300,8 @@ class Trainer:
         self.order.position = int(progress["position"])
         self.seconds = float(progress["seconds"])
         self.learning_rate, self.beta = float(progress["learning_rate"]), float(progress["beta"])
+        self.next_validation = int(progress.get("next_validation", self.images_seen))
+        self.num_threads = int(progress.get("num_threads", 0))
 
 
 def _on_cpu(model: LatentModel) -> dict[str, torch.Tensor]:

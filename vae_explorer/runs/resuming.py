@@ -1,0 +1,57 @@
+"""Going on with a run from its newest checkpoint, as if it had never stopped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vae_explorer.errors import FileError
+from vae_explorer.runs import files
+from vae_explorer.runs.checkpoint import Checkpoint, read_checkpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vae_explorer.runs.run_directory import RunDirectory
+
+
+def newest_good_checkpoint(run: RunDirectory) -> Checkpoint | None:
+    """The newest checkpoint that is as it was written; None for a run that has none.
+
+    Raises FileError, that of the newest, where all are damaged.
+    """
+    newest: FileError | None = None
+    for path in reversed(run.checkpoints()):
+        try:
+            return read_checkpoint(path)
+        except FileError as error:
+            newest = newest or error
+    if newest is not None:
+        raise newest
+    return None
+
+
+def cut_back(run: RunDirectory, step: int) -> None:
+    """Take the run back to the step it goes on from: later rows and later checkpoints would come twice.
+
+    For the one writer of the folder. The lines of events.jsonl stay, since they tell what happened. Raises FileError.
+    """
+    if files.exists(run.metrics_file):
+        files.cut_after(run.metrics_file, _end_of_rows(run.metrics_file, step))
+    for path in run.checkpoints():
+        if int(path.name) > step:
+            files.remove_folder(path)
+
+
+def _end_of_rows(path: Path, step: int) -> int:
+    """Where the rows up to and with that step end; rows are in the order of steps."""
+    end = 0
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                first = line.partition(b",")[0]
+                if not line.endswith(b"\n") or (first.isdigit() and int(first) > step):
+                    break
+                end += len(line)
+    except OSError as error:
+        raise files.file_error(path, error, "read") from error
+    return end

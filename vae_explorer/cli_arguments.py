@@ -114,6 +114,10 @@ def _add_train(parser: _Parser) -> None:
     parser.add_argument(
         "--run-dir", metavar="DIR", type=_path, help="the run's folder (default: a new one, by name and time)"
     )
+    parser.add_argument(
+        "--resume", action="store_true",
+        help="go on with the run in --run-dir from its newest checkpoint; --epochs may make it longer",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object a line, one per event")
     parser.closing = _settings_text
 

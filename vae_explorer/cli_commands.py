@@ -51,9 +51,34 @@ def no_command(word: str) -> NoReturn:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from vae_explorer.cli_train import train
+    from vae_explorer.cli_train import resume, train
 
+    if arguments.resume:
+        return resume(_run_to_resume(arguments), _epochs(arguments), as_json=arguments.json)
     return train(_config_of(arguments), arguments.run_dir, as_json=arguments.json)
+
+
+def _run_to_resume(arguments: argparse.Namespace) -> Path:
+    """The folder of --run-dir. Raises UsageError without one, and beside settings that the run has of its own."""
+    if arguments.run_dir is None:
+        raise UsageError("--resume does not say which run.", "Name its folder with --run-dir.")
+    others = ["preset", "config", "assignments", *(flag for flag in TRAIN_FLAGS if flag != "epochs")]
+    given = [name for name in others if getattr(arguments, name.replace("-", "_"))]
+    if given:
+        flag = "set" if given[0] == "assignments" else given[0]
+        raise UsageError(
+            "A run is continued with its own settings.", f"Leave --{flag} out; only --epochs may be given."
+        )
+    path: Path = arguments.run_dir
+    return path
+
+
+def _epochs(arguments: argparse.Namespace) -> int | None:
+    from vae_explorer.training.run_config import apply_assignment, default_config
+
+    if arguments.epochs is None:
+        return None
+    return apply_assignment(default_config(), f"training.epochs={arguments.epochs}").training.epochs
 
 
 def _sweep(arguments: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,19 +16,48 @@ if TYPE_CHECKING:
     from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.runs.event_records import RecordedEvent
     from vae_explorer.runs.run_directory import RunDirectory
-    from vae_explorer.training.events import Finished
+    from vae_explorer.training.events import Finished, TrainingState
     from vae_explorer.training.run_config import RunConfig
 
 
 def train(config: RunConfig, path: Path | None, *, as_json: bool) -> int:
-    """Train to the end or to a signal and return the exit status.
+    """Train a new run to the end or to a signal and return the exit status.
 
     Raises UserError where the folder, the data, the device or the memory cannot be used, where the numbers ran away,
     where nobody takes the output, or where the last checkpoint could not be written. A run that fails before its first
     event leaves no folder.
     """
-    # These take seconds. A signal during them ends the program at once: there is nothing to save yet, and no folder.
     from vae_explorer.runs.run_directory import RunDirectory
+
+    return _train(config, lambda: RunDirectory.create(config, path), None, as_json=as_json)
+
+
+def resume(path: Path, epochs: int | None, *, as_json: bool) -> int:
+    """Go on with the run in that folder from its newest checkpoint, or from its beginning where it has none.
+
+    `epochs`, where given, takes the place of the number that the run was made for. Raises UserError as `train`, and
+    where there is nothing left to train.
+    """
+    from vae_explorer.runs.resuming import newest_good_checkpoint
+    from vae_explorer.runs.run_directory import RunDirectory
+    from vae_explorer.training.run_config import with_value
+
+    run = RunDirectory.open(path)
+    config = run.config if epochs is None else with_value(run.config, "training.epochs", epochs)
+    checkpoint = newest_good_checkpoint(run)
+    if checkpoint is not None and float(checkpoint.state.progress["epoch"]) >= config.training.epochs:
+        raise UserError(
+            f"All {config.training.epochs} epochs of {run.name} are trained.",
+            "Give --epochs with a larger number to train it further.",
+        )
+    state = None if checkpoint is None else checkpoint.state
+    return _train(config, lambda: RunDirectory(run.path, config), state, as_json=as_json)
+
+
+def _train(
+    config: RunConfig, open_run: Callable[[], RunDirectory], state: TrainingState | None, *, as_json: bool
+) -> int:
+    # These take seconds. A signal during them ends the program at once: there is nothing to save yet, and no folder.
     from vae_explorer.runs.run_images import load_training_images
     from vae_explorer.training.hardware import choose_device
 
@@ -36,9 +66,9 @@ def train(config: RunConfig, path: Path | None, *, as_json: bool) -> int:
         device = choose_device(config.training.device)
         dataset = load_training_images(config, device)
         with stopping_on_signals(control.stop) as signalled:
-            run = RunDirectory.create(config, path)
+            run = open_run()
             try:
-                _record(config, dataset, run, control, as_json=as_json)
+                _record(config, dataset, run, state, control, as_json=as_json)
             except BaseException:
                 run.discard_unused()
                 raise
@@ -50,7 +80,15 @@ def train(config: RunConfig, path: Path | None, *, as_json: bool) -> int:
     return STOPPED if signalled else 0  # only now: a signal may come at the end of the run too
 
 
-def _record(config: RunConfig, dataset: ImageDataset, run: RunDirectory, control: Control, *, as_json: bool) -> None:
+def _record(
+    config: RunConfig,
+    dataset: ImageDataset,
+    run: RunDirectory,
+    state: TrainingState | None,
+    control: Control,
+    *,
+    as_json: bool,
+) -> None:
     from vae_explorer.cli_training_report import JsonReport, TextReport
     from vae_explorer.runs.recorder import record
     from vae_explorer.training.trainer import Trainer
@@ -59,6 +97,8 @@ def _record(config: RunConfig, dataset: ImageDataset, run: RunDirectory, control
     ending = _Ending()
     unheard: BrokenPipeError | OutputError | None = None
     trainer = Trainer(config, dataset, run.name)
+    if state is not None:
+        trainer.restore(state)
     with contextlib.closing(record(trainer.run(control), run)) as events:
         for event in events:
             ending.look(event, control)

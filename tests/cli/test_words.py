@@ -80,7 +80,6 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         for flag in TRAIN_FLAGS:
             assert f"--{flag}" in text
         assert "training.learning_rate_schedule" in text
-        assert "--resume" not in text
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

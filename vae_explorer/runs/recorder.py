@@ -118,8 +118,7 @@ class _Recorder:
                 self._add_row(event)
             case Started():
                 self.step = event.start_step
-                if event.start_step > 0:
-                    cut_back(self.run, event.start_step)
+                cut_back(self.run, event.start_step)
                 self._environment = {
                     "device": event.device, "device_name": event.device_name, "precision": event.precision,
                     "num_threads": event.num_threads,

@@ -33,11 +33,14 @@ def newest_good_checkpoint(run: RunDirectory) -> Checkpoint | None:
 def cut_back(run: RunDirectory, step: int) -> None:
     """Take the run back to the step it goes on from: later rows and later checkpoints would come twice.
 
-    For the one writer of the folder. The lines of events.jsonl stay, since they tell what happened. Raises FileError.
+    Without a checkpoint of that step the run begins anew, and no row stays. For the one writer of the folder. The lines
+    of events.jsonl stay, since they tell what happened. Raises FileError.
     """
+    checkpoints = run.checkpoints()
     if files.exists(run.metrics_file):
-        files.cut_after(run.metrics_file, _end_of_rows(run.metrics_file, step))
-    for path in run.checkpoints():
+        last = step if any(int(path.name) == step for path in checkpoints) else -1
+        files.cut_after(run.metrics_file, _end_of_rows(run.metrics_file, last))
+    for path in checkpoints:
         if int(path.name) > step:
             files.remove_folder(path)
 

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from tests.cli.tiny_command import TINY, error_lines
+from vae_explorer import cli
+from vae_explorer.runs.checkpoint import MODEL_FILE, TRAINING_STATE_FILE
+from vae_explorer.runs.history import read_events, read_metrics
+from vae_explorer.runs.run_directory import RunDirectory
+from vae_explorer.runs.writer_lock import is_broken_off
+
+
+def last_tensors(path: Path) -> dict[str, torch.Tensor]:
+    newest = RunDirectory.open(path).newest_checkpoint()
+    assert newest is not None
+    return safetensors.torch.load_file(newest / MODEL_FILE) | safetensors.torch.load_file(newest / TRAINING_STATE_FILE)
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    first, second = last_tensors(one), last_tensors(other)
+    assert set(first) == set(second)
+    assert [name for name in first if not torch.equal(first[name], second[name])] == []
+
+
+def test_a_longer_run_is_the_same_whether_it_was_asked_for_at_once_or_continued(tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    words = ["train", *TINY, "--set", "training.learning_rate_schedule=constant"]
+    assert cli.main([*words, "--epochs", "5", "--run-dir", str(whole)]) == 0
+    assert cli.main([*words, "--epochs", "2", "--run-dir", str(parts)]) == 0
+    assert cli.main(["train", "--resume", "--run-dir", str(parts), "--epochs", "5"]) == 0
+    assert_equal_runs(whole, parts)
+    assert RunDirectory.open(parts).config.training.epochs == 5
+    assert [event["step"] for event in read_events(RunDirectory.open(parts)) if event["event"] == "started"] == [0, 16]
+
+
+MNIST = [
+    "--dataset", "mnist", "--protocol", "dynamic", "--epochs", "3", "--batch-size", "500", "--device", "cpu",
+    "--precision", "float32", "--set", "model.hidden_widths=64", "--set", "training.num_threads=1",
+    "--set", "recording.checkpoint_interval_seconds=0.2",
+]  # fmt: skip
+
+
+def killed_in_training(path: Path, after_checkpoints: int) -> None:
+    """Train in another process and end it with SIGKILL once it has written so many checkpoints."""
+    child = subprocess.Popen([sys.executable, "-m", "vae_explorer", "train", *MNIST, "--run-dir", str(path)])
+    deadline = time.monotonic() + 60
+    try:
+        while time.monotonic() < deadline:
+            run = path / "events.jsonl"
+            if run.exists() and run.read_text(encoding="utf-8").count('"checkpoint_written"') >= after_checkpoints:
+                break
+            time.sleep(0.02)  # there is no signal to wait for in another process's folder
+        else:
+            pytest.fail("no checkpoint came")
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+
+
+def test_a_run_that_was_killed_ends_as_one_that_never_was(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    killed_in_training(killed, 2)
+    run = RunDirectory.open(killed)
+    assert is_broken_off(killed)
+    assert read_events(run)[-1]["event"] != "finished"
+    assert cli.main(["train", *MNIST, "--run-dir", str(whole)]) == 0
+    assert cli.main(["train", "--resume", "--run-dir", str(killed)]) == 0
+    assert_equal_runs(whole, killed)
+    steps = read_metrics(run).of("train")["step"]
+    assert (steps[1:] > steps[:-1]).all()
+    assert not is_broken_off(killed)
+
+
+def test_a_run_without_checkpoint_begins_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "run"
+    assert cli.main(["train", *TINY, "--run-dir", str(path)]) == 0
+    before = last_tensors(path)
+    run = RunDirectory.open(path)
+    for checkpoint in run.checkpoints():
+        for file in checkpoint.iterdir():
+            file.unlink()
+        checkpoint.rmdir()
+    capsys.readouterr()
+    assert cli.main(["train", "--resume", "--run-dir", str(path), "--json"]) == 0
+    first = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert (first["event"], first["step"]) == ("started", 0)
+    after = last_tensors(path)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    steps = read_metrics(run).of("train")["step"]
+    assert (steps[1:] > steps[:-1]).all(), "the rows of the first attempt are gone"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "what"),
+    [
+        (["--resume"], 2, "--resume does not say which run."),
+        (["--resume", "--run-dir", "RUN", "--beta", "4"], 2, "A run is continued with its own settings."),
+        (["--resume", "--run-dir", "RUN", "--set", "model.beta=4"], 2, "A run is continued with its own settings."),
+        (["--resume", "--run-dir", "RUN"], 1, "All 2 epochs of RUN are trained."),
+        (["--resume", "--run-dir", "RUN", "--epochs", "no"], 1, "training.epochs"),
+        (["--resume", "--run-dir", "nowhere"], 1, "There is no file"),
+    ],
+)
+def test_what_cannot_be_continued_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str], status: int, what: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", *TINY, "--run-dir", "RUN"]) == 0
+    capsys.readouterr()
+    assert cli.main(["train", *arguments]) == status
+    said, hint = error_lines(capsys)
+    assert what in said
+    assert hint

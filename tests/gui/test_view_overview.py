@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -46,14 +48,13 @@ def _layout(ids: np.ndarray, codes_PD: np.ndarray, num_items: int) -> OverviewVi
 
 
 class FinishedRun:
-    """Stands for the child process: half done, then a layout of the first two coordinates."""
+    """Stands for the child process: half done until it `may_finish`, then a layout of the first two coordinates."""
 
-    def __init__(self, codes_ND: np.ndarray) -> None:
-        self.codes_ND, self.polls, self.is_cancelled = codes_ND, 0, False
+    def __init__(self, codes_ND: np.ndarray, may_finish: threading.Event) -> None:
+        self.codes_ND, self.may_finish, self.is_cancelled = codes_ND, may_finish, False
 
     def poll(self) -> OverviewProgress | OverviewResult:
-        self.polls += 1
-        if self.polls < 4:
+        if not self.may_finish.is_set():
             return OverviewProgress("Layout", 0.5)
         ids = np.flatnonzero(np.isfinite(self.codes_ND).all(axis=1))
         codes = self.codes_ND[ids]
@@ -66,12 +67,17 @@ class FinishedRun:
 @pytest.fixture
 def laid_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(view_overview, "find_spec", lambda _: object())
-    monkeypatch.setattr(laying_out, "start_overview", lambda codes_ND, _method, seed: FinishedRun(codes_ND))
+    may_finish = threading.Event()
+    monkeypatch.setattr(laying_out, "start_overview", lambda codes_ND, _method, seed: FinishedRun(codes_ND, may_finish))
+    # Half of it took ten seconds, so ten are left, however slow the machine is.
+    clock = itertools.chain([0.0], itertools.repeat(10.0))
+    monkeypatch.setattr(laying_out, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     stage.panel.sections["overview"].header.setChecked(True)
     stage.overview.run_button.click()
     assert stage.overview.run_button.text() == "Cancel"
     assert stage.overview.bar.isVisible()
     stage.wait(lambda: "Layout: 50 %, about" in stage.overview.progress.text())
+    may_finish.set()
     stage.wait(lambda: stage.overview.found is not None)
     assert not stage.overview.bar.isVisible()
     assert stage.overview.job is None
@@ -179,7 +185,7 @@ def test_an_overview_is_cancelled_and_its_failure_is_told(stage: Stage, monkeypa
             return OverviewProgress("Nearest neighbours", 0.2)
 
     def start(codes_ND: np.ndarray, _method: str, seed: int) -> FinishedRun:
-        runs.append(EndlessRun(codes_ND))
+        runs.append(EndlessRun(codes_ND, threading.Event()))
         return runs[-1]
 
     monkeypatch.setattr(view_overview, "find_spec", lambda _: object())

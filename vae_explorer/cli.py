@@ -71,10 +71,16 @@ def _status_of(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     from vae_explorer.cli_arguments import parse
-    from vae_explorer.cli_commands import COMMANDS, no_command, open_window
+    from vae_explorer.cli_commands import COMMANDS, open_window, run_named
+    from vae_explorer.errors import UsageError
 
     if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
-        no_command(arguments[0])
+        run = run_named(arguments[0])
+        if len(arguments) > 1:
+            raise UsageError(
+                f"'{arguments[1]}' does not belong there.", "After the folder of a run comes nothing more."
+            )
+        return open_window(run)
     parsed = parse(arguments)
     return open_window() if parsed.command is None else COMMANDS[parsed.command](parsed)
 

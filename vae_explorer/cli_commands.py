@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from vae_explorer.cli_arguments import TRAIN_FLAGS
 from vae_explorer.cli_output import say
@@ -22,27 +22,32 @@ _DIRECTIONS = {"lower": "lower is better", "higher": "higher is better", "neithe
 _LONGEST_WORD = 60  # characters of a word that is quoted back
 
 
-def open_window() -> int:
-    """Show the window and run it to its end. Raises MachineError where this machine cannot show one."""
+def open_window(run: Path | None = None) -> int:
+    """Show the window, looking at a run where one is given, to its end.
+
+    Raises MachineError where this machine cannot show one.
+    """
     from vae_explorer.doctor import display_problem
 
     if (problem := display_problem()) is not None:
         raise problem
     from vae_explorer.gui import application
 
-    return application.main(["vae-explorer"])
+    return application.main(["vae-explorer", *([] if run is None else [str(run)])])
 
 
-def no_command(word: str) -> NoReturn:
-    """What to say to a first word that is no command: raises FileError for a path and UsageError for all else."""
+def run_named(word: str) -> Path:
+    """The run folder that a first word names. Raises FileError for another path, and UsageError for what is no path."""
+    from vae_explorer.runs.run_directory import CONFIG_FILE
+
     if not word:
         raise UsageError("The first argument is empty.", f"Name a command ({', '.join(COMMANDS)}), or leave it out.")
     path = files.expanded(Path(word))
+    if files.is_folder(path) and files.exists(path / CONFIG_FILE):
+        return path
     if files.exists(path):
         raise FileError(
-            path,
-            f"The window cannot open {word}: looking at a finished run is not part of this version.",
-            "See it with vae-explorer sample and vae-explorer evaluate, or start the window without a path.",
+            path, f"{word} is not the folder of a run: it holds no {CONFIG_FILE}.", "Name a folder that training made."
         )
     if word.startswith((".", "~")) or os.sep in word:
         raise FileError(path, f"There is no file or folder {word}.", "Check the path, or start with a command.")

@@ -57,7 +57,7 @@ def test_a_first_word_that_is_no_command(tmp_path: Path, capsys: pytest.CaptureF
     assert first == "There is no command 'trian'."
     assert second == "Did you mean 'train'?"
     assert cli.main([str(tmp_path)]) == 1
-    assert "vae-explorer sample" in error_lines(capsys)[1]
+    assert "is not the folder of a run" in error_lines(capsys)[0]
     assert cli.main([""]) == 2
     first, second = error_lines(capsys)
     assert first == "The first argument is empty."

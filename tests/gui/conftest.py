@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,8 +95,8 @@ def open_window(qtbot: QtBot, qapp: QApplication, long_config: RunConfig) -> Ite
 
     opened: list[MainWindow] = []
 
-    def opening(config: RunConfig | None = None, *, wait: bool = True) -> MainWindow:
-        _, window = create_window(["vae-explorer"])
+    def opening(config: RunConfig | None = None, *, wait: bool = True, run: Path | None = None) -> MainWindow:
+        _, window = create_window(["vae-explorer", *([] if run is None else [str(run)])])
         opened.append(window)
         window.commands.ask_to_lose = lambda *_: True  # type: ignore[method-assign]
         window.session.place_config(config or long_config)
@@ -103,7 +104,7 @@ def open_window(qtbot: QtBot, qapp: QApplication, long_config: RunConfig) -> Ite
         window.resize(1280, 800)
         if wait:
             qtbot.waitUntil(lambda: window.session.state is not State.STARTING, timeout=WAIT_MS)
-            assert window.session.state is State.READY
+            assert window.session.state is (State.READY if run is None else State.FINISHED)
         return window
 
     yield opening

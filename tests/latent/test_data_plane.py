@@ -46,7 +46,7 @@ def explorer_of(points: ImageDataset, model: str, *, is_trained: bool = False, *
             del event
     explorer = Explorer()
     explorer.show_images(points)
-    explorer.adopt(trainer.untrained_snapshot())
+    explorer.adopt(trainer.encoded_snapshot())
     return explorer
 
 

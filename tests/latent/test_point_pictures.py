@@ -38,7 +38,7 @@ def trainer(points: ImageDataset) -> Trainer:
 def explorer(trainer: Trainer, points: ImageDataset) -> Explorer:
     explorer = Explorer()
     explorer.show_images(points)
-    explorer.adopt(trainer.untrained_snapshot())
+    explorer.adopt(trainer.encoded_snapshot())
     return explorer
 
 

@@ -82,7 +82,7 @@ def test_a_snapshot_has_the_codes_of_its_own_weights_for_every_item(
 ) -> None:
     trainer = Trainer(config_for(MODELS["pca"], tiny_config), tiny_dataset)
     x_NCHW = apply_protocol("grey", tiny_dataset.images.gather(torch.arange(300)))
-    seen = [trainer.untrained_snapshot().codes_ND]
+    seen = [trainer.encoded_snapshot().codes_ND]
     for number in (3, 5):
         steps(trainer, number)
         snapshot = trainer.snapshot()

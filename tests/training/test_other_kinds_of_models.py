@@ -224,7 +224,7 @@ def test_it_trains_reports_its_own_terms_and_is_looked_at(
     control = Control()
     control.want_snapshot()
     trainer = Trainer(config, tiny_dataset)
-    assert (trainer.untrained_snapshot().codes_ND is not None) == record.has_codes
+    assert (trainer.encoded_snapshot().codes_ND is not None) == record.has_codes
     found = list(trainer.run(control))
     finished = found[-1]
     assert isinstance(finished, Finished)

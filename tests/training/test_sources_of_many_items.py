@@ -17,7 +17,7 @@ def test_items_that_were_never_encoded_have_no_code(tiny_images, monkeypatch: py
     register_tiny(monkeypatch, tiny_images)
     monkeypatch.setattr(heldout, "MOST_ENCODED", 100)
     trainer = make_trainer(tiny_config(epochs=1))
-    snapshot = trainer.untrained_snapshot()
+    snapshot = trainer.encoded_snapshot()
     assert snapshot.codes_ND is not None
     known = torch.isfinite(snapshot.codes_ND).all(1)
     assert known.nonzero().flatten().tolist() == list(range(0, 240, 3))

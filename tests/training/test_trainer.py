@@ -66,7 +66,7 @@ def test_looking_changes_nothing_that_is_trained(tiny_config: RunConfig, tiny_da
     plain = all_events(Trainer(tiny_config, tiny_dataset))[-1]
     control = Control()
     trainer = Trainer(tiny_config, tiny_dataset)
-    trainer.untrained_snapshot()
+    trainer.encoded_snapshot()
     looks = 0
     for event in trainer.run(control):
         control.want_snapshot()
@@ -104,7 +104,7 @@ def test_codes_of_every_item_are_there_before_training_and_follow_it(
     tiny_config: RunConfig, tiny_dataset: ImageDataset
 ) -> None:
     trainer = Trainer(tiny_config, tiny_dataset)
-    untrained = trainer.untrained_snapshot()
+    untrained = trainer.encoded_snapshot()
     assert untrained.codes_ND is not None
     x_NCHW = tiny_dataset.images.gather(torch.arange(300)).float() / 255
     with torch.no_grad():
@@ -232,7 +232,7 @@ def test_checkpoints_come_at_their_interval_and_when_wanted(tiny_config: RunConf
 def test_nothing_of_torchs_global_state_is_drawn_from(tiny_config: RunConfig, tiny_dataset: ImageDataset) -> None:
     before = torch.get_rng_state()
     trainer = Trainer(tiny_config, tiny_dataset)
-    trainer.untrained_snapshot()
+    trainer.encoded_snapshot()
     all_events(trainer)
     assert torch.equal(before, torch.get_rng_state())
 

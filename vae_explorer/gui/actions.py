@@ -61,6 +61,10 @@ ACTIONS: tuple[ActionRecord, ...] = (
         "Ctrl+Shift+M", WITH_PICTURE, argument="manifold",
     ),
     ActionRecord(
+        "action.open_run", "Open run…", "File", "Look at a run from its folder: curves, map and settings",
+        "open_run", "Ctrl+O", CAN_TRAIN | {State.STARTING}, group=1,
+    ),
+    ActionRecord(
         "action.save_run_again", "Save the run again", "File",
         "Write what could not be written at the end of the run", "save_run_again", group=1,
     ),
@@ -89,7 +93,7 @@ ACTIONS: tuple[ActionRecord, ...] = (
     ),
     ActionRecord(
         "action.pause", "Pause", "Training", "Pause the run, or continue it", "pause_or_continue", "Ctrl+P",
-        frozenset({State.TRAINING, State.PAUSED}), "pause",
+        CAN_TRAIN | {State.TRAINING, State.PAUSED}, "pause",
     ),
     ActionRecord(
         "action.step", "Single step", "Training", "Take one step of training, then rest", "step_once", "F10",
@@ -98,6 +102,11 @@ ACTIONS: tuple[ActionRecord, ...] = (
     ActionRecord(
         "action.stop", "Stop", "Training", "End the run and save it", "stop", "Ctrl+.",
         frozenset({State.TRAINING, State.PAUSED}), "stop",
+    ),
+    ActionRecord(
+        "action.fork_run", "Fork this run", "Training",
+        "Train a child of this run from its newest checkpoint with the settings in the form", "fork_run",
+        enabled_in=CAN_TRAIN,
     ),
     ActionRecord(
         "action.next_panel", "Next panel", "View", "Move the keyboard to the next panel", "next_panel", "F6", group=1

@@ -35,7 +35,7 @@ _STOPPED_BY_SIGNAL = 130
 
 
 def create_window(argv: Sequence[str]) -> tuple[QApplication, MainWindow]:
-    """The application and its window, not shown yet.
+    """The application and its window, not shown yet; a path after the program's name is the run to look at.
 
     The warm-up begins after the first paint, or at once in the event loop where the window is never shown.
     """
@@ -53,7 +53,7 @@ def create_window(argv: Sequence[str]) -> tuple[QApplication, MainWindow]:
         session.runs_folder = Path(remembered)
     window = MainWindow(session, settings)
     window.error_reports.install()
-    _Start(window)
+    _Start(window, Path(argv[1]) if len(argv) > 1 else None)
     return app, window
 
 
@@ -82,9 +82,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 class _Start(QObject):
     """Begins the warm-up when the window can be seen, and takes over garbage collection."""
 
-    def __init__(self, window: MainWindow) -> None:
+    def __init__(self, window: MainWindow, run: Path | None) -> None:
         super().__init__(window)
         self._window = window
+        self._run = run
         # Collected in the GUI thread only: in a worker it would destroy Qt objects there, and a full one takes 90 ms.
         gc.disable()
         self._collections = 0
@@ -105,12 +106,17 @@ class _Start(QObject):
 
     @Slot()
     def _warm_up(self) -> None:
-        if self._window.session.state is State.STARTING:
-            self._window.session.prepare()
+        session = self._window.session
+        if session.state is not State.STARTING:
+            return
+        if self._run is None:
+            session.prepare()
+        else:
+            session.open_run(self._run)
 
     @Slot(object)
     def _state_changed(self, state: State) -> None:
-        if state is not State.READY or self._has_ended:
+        if state not in {State.READY, State.FINISHED} or self._has_ended:
             return
         self._timer.start()
         if gc.get_freeze_count() == 0:

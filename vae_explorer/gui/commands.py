@@ -59,6 +59,7 @@ class Commands(QObject):
         session.snapshot_changed.connect(self._refresh)
         session.undo_stack.indexChanged.connect(self._refresh)
         self._form.problem_changed.connect(self._refresh)
+        session.config_changed.connect(self._refresh)
         theme.notifier().changed.connect(self._recolour)
         self._recolour(theme.current())
         self._refresh()
@@ -94,6 +95,10 @@ class Commands(QObject):
                 self.actions[record.id].setToolTip(tip)
             if record.handler in {"save_images", "copy_image"}:
                 enabled = enabled and session.snapshot is not None
+            if record.handler == "pause_or_continue" and not session.is_running:
+                enabled = enabled and not session.continuation_problem
+            if record.handler == "fork_run":
+                enabled = enabled and session.run_directory is not None and not problem
             self.actions[record.id].setEnabled(enabled)
         stack = session.undo_stack
         for name, can, text in (
@@ -112,8 +117,15 @@ class Commands(QObject):
         self._show_pause(theme.current())
 
     def _show_pause(self, colours: theme.Theme) -> None:
-        paused = self._session.state is State.PAUSED
-        action = self.actions["action.pause"]
+        session, action = self._session, self.actions["action.pause"]
+        run = None if session.is_running else session.run_directory
+        paused = session.state is State.PAUSED or run is not None
+        if run is not None:
+            why_not = session.continuation_problem
+            words = why_not or f"Train {run.name} on from its newest checkpoint"
+            action.setToolTip(f"{words} (Ctrl+P)" if not why_not else words)
+        else:
+            action.setToolTip(tip_text(next(record for record in ACTIONS if record.id == "action.pause")))
         text = "Continue" if paused else "Pause"
         if (text, colours) == self._pause_shown:
             return  # an icon is drawn from its outline, and this is asked at every snapshot
@@ -129,11 +141,18 @@ class Commands(QObject):
             self._session.train()
 
     def pause_or_continue(self) -> None:
-        """Pause what runs, continue what rests."""
+        """Pause what runs, continue what rests, or what has ended before its last epoch."""
         if self._session.state is State.PAUSED:
             self._session.resume()
-        else:
+        elif self._session.is_running:
             self._session.pause()
+        elif self._form_is_valid() and self._may_lose():
+            self._session.continue_run()
+
+    def fork_run(self) -> None:
+        """Train a child of the run."""
+        if self._form_is_valid() and self._may_lose():
+            self._session.fork_run()
 
     def step_once(self) -> None:
         """One step."""
@@ -172,6 +191,14 @@ class Commands(QObject):
         from vae_explorer.gui.dialogs.save_images import SaveImagesDialog
 
         self.open_dialog(f"save.{kind}", lambda: SaveImagesDialog(self._session, kind, self._window))
+
+    def open_run(self) -> None:
+        """Ask for a run's folder and look at it."""
+        session = self._session
+        start = session.run_directory.path.parent if session.run_directory is not None else session.runs_folder
+        chosen = QFileDialog.getExistingDirectory(self._window, "Open a run", str(start))
+        if chosen and self._may_lose():
+            session.open_run(Path(chosen))
 
     def save_run_again(self) -> None:
         """Write what could not be written at the end of the run."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vae_explorer.gui.threads.failure import Failure
     from vae_explorer.models.snapshot import Snapshot
     from vae_explorer.runs.run_directory import RunDirectory
+    from vae_explorer.runs.stored_run import StoredRun
     from vae_explorer.training.run_config import RunConfig
 
 
@@ -35,7 +36,7 @@ class SessionFacts(QObject):
     history_cleared(), snapshot_changed(Snapshot), validated(Validated), setting_marked(SettingChanged),
     message_posted(Message), message_settled(place, whose trouble is mended: its message can go), started(Started),
     progress_changed(Progress), preparation_noted(str, empty when there is nothing to say), defect_reported(str, the
-    text of a report).
+    text of a report), run_opened(RunOpened).
     """
 
     state_changed = Signal(object)
@@ -52,6 +53,7 @@ class SessionFacts(QObject):
     progress_changed = Signal(object)
     preparation_noted = Signal(str)
     defect_reported = Signal(str)
+    run_opened = Signal(object)
 
     def __init__(self, config: RunConfig | None, parent: QObject | None) -> None:
         super().__init__(parent)
@@ -85,6 +87,23 @@ class SessionFacts(QObject):
         self.unsaved = False
         self._skips_told = 0
         self.history_cleared.emit()
+
+    def show_course(self, stored: StoredRun) -> None:
+        """Look at the curves of a run as they are stored, up to where they go."""
+        self.run_directory = stored.run
+        self.history = stored.history
+        self.marks = list(stored.changes)
+        self.start = stored.started
+        if stored.started is not None:
+            self._show_progress(stored.step, stored.images_seen, stored.seconds)
+        self.history_cleared.emit()
+        self.history_changed.emit()
+        if self.start is not None:
+            self.started.emit(self.start)
+        for mark in self.marks:
+            self.setting_marked.emit(mark)
+        if self.progress is not None:
+            self.progress_changed.emit(self.progress)
 
     def learn(self, event: events.Event) -> None:
         """Take in one event of the trainer; snapshots take `show_snapshot`."""
@@ -160,13 +179,16 @@ class SessionFacts(QObject):
             self.kl_D = chunk.kl_D
         if self.start is None:
             return
-        done = chunk.step - self.start.start_step
-        left = self.start.total_steps - chunk.step
-        eta = chunk.seconds / done * left if done > 0 and chunk.seconds > 0 else None
+        self._show_progress(chunk.step, chunk.images_seen, chunk.seconds)
+
+    def _show_progress(self, step: int, images_seen: int, seconds: float) -> None:
+        assert self.start is not None
+        left = self.start.total_steps - step
+        eta = seconds / step * left if step > 0 and seconds > 0 else None
+        epoch = images_seen / self.start.num_train
         self.progress = Progress(
-            chunk.step, self.start.total_steps, chunk.epoch, self.start.config.training.epochs,
-            chunk.images_seen, chunk.seconds, eta,
-        )  # fmt: skip
+            step, self.start.total_steps, epoch, self.start.config.training.epochs, images_seen, seconds, eta
+        )
 
     def _rest(self, event: events.Paused) -> None:
         if self.state is State.TRAINING:

@@ -191,6 +191,11 @@ def model_from_run(path: Path, device: torch.device | str = "cpu") -> LoadedMode
     return LoadedModel(model.to(device).eval().requires_grad_(False), checkpoint.config, checkpoint.step)
 
 
+def model_shapes(config: RunConfig, data_space: DataSpace) -> dict[str, tuple[int, ...]]:
+    """The shape of each weight and buffer of the network that a configuration describes."""
+    return {name: tuple(tensor.shape) for name, tensor in _empty_model(config, data_space).state_dict().items()}
+
+
 def _empty_model(config: RunConfig, data_space: DataSpace) -> LatentModel:
     """The model without storage: no memory for what a file merely claims, and no draw from any generator."""
     with torch.device("meta"):

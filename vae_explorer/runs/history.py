@@ -16,7 +16,7 @@ from vae_explorer.runs.run_directory import require_plain_file
 if TYPE_CHECKING:
     from vae_explorer.runs.run_directory import RunDirectory
 
-_MAXIMUM_BYTES = 256_000_000
+MOST_METRICS_BYTES = 256_000_000
 _HINT = "It was altered after it was written; mend or remove that line."
 
 
@@ -78,7 +78,7 @@ def _whole_lines(path: Path) -> list[str]:
     if not files.exists(path):
         return []
     require_plain_file(path, "Choose a folder that training made.")
-    content = files.read_bytes(path, _MAXIMUM_BYTES)
+    content = files.read_bytes(path, MOST_METRICS_BYTES)
     whole = content[: content.rfind(b"\n") + 1]
     try:
         return whole.decode("utf-8").splitlines()

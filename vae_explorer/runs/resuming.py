@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vae_explorer.errors import FileError
 from vae_explorer.runs import files
 from vae_explorer.runs.checkpoint import Checkpoint, read_checkpoint
+from vae_explorer.runs.history import MOST_METRICS_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +44,11 @@ def cut_back(run: RunDirectory, step: int) -> None:
     for path in checkpoints:
         if int(path.name) > step:
             files.remove_folder(path)
+
+
+def rows_up_to(path: Path, step: int) -> bytes:
+    """The head of a metrics file and its rows up to and with that step; nothing where there is no file."""
+    return files.read_bytes(path, MOST_METRICS_BYTES)[: _end_of_rows(path, step)] if files.exists(path) else b""
 
 
 def _end_of_rows(path: Path, step: int) -> int:

@@ -16,7 +16,7 @@ import platform
 import stat
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ METRICS_FILE = "metrics.csv"
 EVENTS_FILE = "events.jsonl"
 RUNS_VARIABLE = "VAE_EXPLORER_RUNS"
 
-_HEAD = ("format_version", "name", "created", "environment")
+_HEAD = ("format_version", "name", "created", "environment", "parent")
 _PACKAGES = ("torch", "numpy", "safetensors")
 
 
@@ -51,14 +51,23 @@ def default_parent() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """The run that another one was forked from, and at which step."""
+
+    name: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """A run on disk and the configuration it was made with."""
+    """A run on disk and the configuration it was made with; `parent` where it was forked from another."""
 
     path: Path
     config: RunConfig
+    parent: Parent | None = None
 
     @classmethod
-    def create(cls, config: RunConfig, path: Path | None = None) -> RunDirectory:
+    def create(cls, config: RunConfig, path: Path | None = None, parent: Parent | None = None) -> RunDirectory:
         """Make the folder of a new run and write its run.toml.
 
         Without a path the run goes to `default_parent()` under a name of data set, model and time. Raises FileError
@@ -67,7 +76,7 @@ class RunDirectory:
         path = new_run_path(files.expanded(default_parent()), config) if path is None else files.expanded(path)
         _require_unused(path)
         files.make_folder(path)
-        run = cls(path, config)
+        run = cls(path, config, parent)
         run.write_environment({})
         return run
 
@@ -75,7 +84,7 @@ class RunDirectory:
     def open(cls, path: Path) -> RunDirectory:
         """The run in that folder. Raises FileError where there is none, or one that this version cannot read."""
         path = files.expanded(path)
-        return cls(path, read_run_config(path / CONFIG_FILE))
+        return cls(path, read_run_config(path / CONFIG_FILE), _parent_of(path / CONFIG_FILE))
 
     @property
     def name(self) -> str:
@@ -137,6 +146,8 @@ class RunDirectory:
                 **device,
             },
         }
+        if self.parent is not None:
+            table["parent"] = asdict(self.parent)
         files.write_text_atomic(self.path / CONFIG_FILE, tomli_w.dumps(table | run_config_to_table(self.config)))
 
     def _created(self) -> str | None:
@@ -182,6 +193,14 @@ def read_run_config(path: Path) -> RunConfig:
         raise
     except UserError as error:
         raise FileError(path, f"{path} is not a valid configuration: {error.message}", error.hint) from error
+
+
+def _parent_of(path: Path) -> Parent | None:
+    """What a run.toml says of it; what is no parent is none."""
+    found = read_toml(path).get("parent")
+    if not isinstance(found, dict) or not isinstance(found.get("name"), str) or type(found.get("step")) is not int:
+        return None
+    return Parent(found["name"], found["step"])
 
 
 def read_any_config(path: Path) -> RunConfig:

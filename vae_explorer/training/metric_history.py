@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vae_explorer.training.events import MetricsChunk, Validated
 
 Axis = Literal["images_seen", "step", "seconds"]
@@ -31,9 +33,12 @@ class _Columns:
                 grown = np.full(self._capacity, np.nan)
                 grown[: self.length] = array[: self.length]
                 self._arrays[name] = grown
-        for name, values in rows.items():
-            self._arrays[name][self.length : self.length + num] = values
+        for name, array in self._arrays.items():
+            array[self.length : self.length + num] = rows.get(name, np.nan)
         self.length += num
+
+    def cut_after(self, step: int) -> None:
+        self.length = int(np.searchsorted(self.column("step"), step, side="right"))
 
     def column(self, name: str) -> np.ndarray:
         if name not in self._arrays:
@@ -73,6 +78,24 @@ class MetricHistory:
         rows.update({name: chunk.values[:, i] for i, name in enumerate(chunk.columns)})
         self._train.extend(rows, num)
         self._last_images, self._last_seconds = chunk.images_seen, chunk.seconds
+
+    def append_rows(self, train: Mapping[str, np.ndarray], heldout: Mapping[str, np.ndarray]) -> None:
+        """Add rows as a run's metrics file holds them, each with its own step, images and seconds."""
+        for columns, rows in ((self._train, train), (self._heldout, heldout)):
+            if rows and len(rows["step"]):
+                columns.extend(dict(rows), len(rows["step"]))
+        if train and len(train["step"]):
+            self._last_images, self._last_seconds = int(train["images_seen"][-1]), float(train["seconds"][-1])
+
+    def cut_after(self, step: int) -> None:
+        """Forget the rows of later steps."""
+        self._train.cut_after(step)
+        self._heldout.cut_after(step)
+        if self._train.length:
+            self._last_images = int(self.train("images_seen")[-1])
+            self._last_seconds = float(self.train("seconds")[-1])
+        else:
+            self._last_images, self._last_seconds = 0, 0.0
 
     def append_validation(self, validated: Validated) -> None:
         """Add a held-out measurement."""

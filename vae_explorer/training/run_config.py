@@ -149,6 +149,35 @@ def _model_setting() -> Setting:
     )  # fmt: skip
 
 
+def live_values(config: RunConfig) -> dict[str, float]:
+    """The settings that a running training follows, by their path."""
+    return {
+        f"{section.name}.{item.name}": float(value_of(config, f"{section.name}.{item.name}"))  # type: ignore[arg-type]
+        for section in sections(config)
+        for item in section.settings
+        if item.live
+    }
+
+
+def changes_that_need_another_run(trained: RunConfig, asked: RunConfig) -> str:
+    """The label of the first setting that cannot change in a run that goes on; empty where there is none.
+
+    The number of epochs can, and so can what is live.
+    """
+    for section in sections(asked):
+        for item in section.settings:
+            path = f"{section.name}.{item.name}"
+            if item.live or path == "training.epochs":
+                continue
+            try:
+                same = value_of(trained, path) == value_of(asked, path)
+            except UserError:
+                same = False  # another model has other settings
+            if not same:
+                return item.label
+    return ""
+
+
 def sections(config: RunConfig) -> tuple[Section, ...]:
     """The sections of a configuration in the order of the form; those of `model` depend on the model chosen, and the
     choice of protocols on the data set.

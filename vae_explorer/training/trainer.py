@@ -133,8 +133,8 @@ class Trainer:
         """Passes over the training images so far."""
         return self.images_seen / len(self.dataset.train_index_N)
 
-    def untrained_snapshot(self) -> Snapshot:
-        """The model as it stands with the codes of every item; for the map before training starts."""
+    def encoded_snapshot(self) -> Snapshot:
+        """The model as it stands with the codes of every item; for the map before training starts, or goes on."""
         if not self.record.is_fitted:  # whose codes every snapshot works out where the weights are new
             encode_items(self.step, _stream(self.config.training.seed, 4))
         return self.snapshot()

@@ -79,7 +79,7 @@ class PreparingThread(threading.Thread):
         if self.cancelled:
             return None
         self._mailbox.post(PreparationNote("Warming up: placing the images on the map…"))
-        return Trainer(self._config, self._dataset).untrained_snapshot()
+        return Trainer(self._config, self._dataset).encoded_snapshot()
 
 
 def load_images(config: RunConfig) -> ImageDataset:

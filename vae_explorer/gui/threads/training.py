@@ -7,6 +7,7 @@ stopped by a flag that the trainer reads between two steps, and joined with a de
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 import threading
 import time
@@ -18,12 +19,14 @@ from vae_explorer.errors import UserError
 from vae_explorer.gui.threads.failure import Failure, failure_of
 from vae_explorer.gui.threads.preparing import DatasetReady, device_name_of, load_images
 from vae_explorer.runs.run_directory import RunDirectory, new_run_path
+from vae_explorer.runs.stored_run import StoredRun, read_stored_run
 from vae_explorer.training.control import Control
 from vae_explorer.training.events import Finished, MetricsChunk, Paused, SnapshotTaken
 
 if TYPE_CHECKING:
     from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.gui.threads.mailbox import Mailbox
+    from vae_explorer.training.events import TrainingState
     from vae_explorer.training.run_config import RunConfig
 
 
@@ -45,15 +48,44 @@ class TrainingEnded:
     saved: bool
 
 
-class TrainingThread(threading.Thread):
-    """One run, from its configuration to its last checkpoint.
+@dataclass(frozen=True)
+class GoOn:
+    """Train this run on from its newest checkpoint."""
 
-    Posts the trainer's events as they are, and RunCreated, DatasetReady, TrainingEnded of its own. `control` may be
-    used from any thread, before the start too. `running_share` is the part of the last second in which this thread
-    had a core (0..1): what remains is what looking took.
+    run_directory: RunDirectory
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Train a child of this run from its checkpoint nearest to `step`, the newest without one."""
+
+    parent: RunDirectory
+    step: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class RunContinued:
+    """The course of the run up to where it goes on."""
+
+    stored: StoredRun
+
+
+class TrainingThread(threading.Thread):
+    """One run, from its configuration (or from what it goes on from) to its last checkpoint.
+
+    Posts the trainer's events as they are, and RunCreated, RunContinued, DatasetReady, TrainingEnded of its own.
+    `control` may be used from any thread, before the start too. `running_share` is the part of the last second in which
+    this thread had a core (0..1): what remains is what looking took.
     """
 
-    def __init__(self, config: RunConfig, dataset: ImageDataset | None, runs_folder: Path, mailbox: Mailbox) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        dataset: ImageDataset | None,
+        runs_folder: Path,
+        mailbox: Mailbox,
+        origin: GoOn | Fork | None = None,
+    ) -> None:
         super().__init__(name="training", daemon=False)
         self.control = Control()
         self.running_share = 1.0
@@ -61,6 +93,7 @@ class TrainingThread(threading.Thread):
         self._dataset = dataset
         self._runs_folder = runs_folder
         self._mailbox = mailbox
+        self._origin = origin
         self._run_directory: RunDirectory | None = None
         self._step_to_save = 0
         self._waits_to_be_saved = False
@@ -86,13 +119,18 @@ class TrainingThread(threading.Thread):
         from vae_explorer.runs.recorder import record
         from vae_explorer.training.trainer import Trainer
 
-        run_directory = RunDirectory.create(self._config, new_run_path(self._runs_folder, self._config))
+        run_directory, state = self._begin()
         self._run_directory = run_directory
         self._mailbox.post(RunCreated(run_directory))
+        if state is not None:
+            self._mailbox.post(RunContinued(_course_up_to(run_directory, int(state.progress["step"]))))
         if self._dataset is None:
             self._dataset = load_images(self._config)
             self._mailbox.post(DatasetReady(self._config, self._dataset, device_name_of(self._dataset)))
         trainer = Trainer(self._config, self._dataset, run_directory.name, spare_cores=1)
+        if state is not None:
+            trainer.restore(state)
+            trainer.encoded_snapshot()  # so that the map of all items is there from the first look
         self._clock = (time.perf_counter(), time.thread_time())
         self.control.want_snapshot()  # a run that was looked at once is also looked at in its last weights
         with contextlib.closing(record(trainer.run(self.control), run_directory)) as events:
@@ -109,6 +147,21 @@ class TrainingThread(threading.Thread):
                 elif isinstance(event, RecordingFailed) and event.save_again is not None:
                     self._waits_to_be_saved = True
                 self._mailbox.post(event)
+
+    def _begin(self) -> tuple[RunDirectory, TrainingState | None]:
+        from vae_explorer.runs.forking import checkpoint_near, fork
+        from vae_explorer.runs.resuming import newest_good_checkpoint
+
+        match self._origin:
+            case GoOn(run):
+                run_directory = RunDirectory(run.path, self._config, run.parent)
+            case Fork(parent, step):
+                path = new_run_path(self._runs_folder, self._config)
+                run_directory = fork(parent, checkpoint_near(parent, step), self._config, path)
+            case None:
+                return RunDirectory.create(self._config, new_run_path(self._runs_folder, self._config)), None
+        checkpoint = newest_good_checkpoint(run_directory)
+        return run_directory, None if checkpoint is None else checkpoint.state
 
     def _is_saved(self) -> bool:
         if self._waits_to_be_saved:
@@ -129,6 +182,13 @@ class TrainingThread(threading.Thread):
         elif wall - since_wall >= 0.5:
             self.running_share = min(1.0, (busy - since_busy) / (wall - since_wall))
             self._clock = (wall, busy)
+
+
+def _course_up_to(run: RunDirectory, step: int) -> StoredRun:
+    stored = read_stored_run(run)
+    stored.history.cut_after(step)
+    changes = tuple(change for change in stored.changes if change.step <= step)
+    return dataclasses.replace(stored, changes=changes, step=step)
 
 
 def _give_memory_back() -> None:

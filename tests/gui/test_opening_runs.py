@@ -1,0 +1,196 @@
+"""Runs from their folders: opened, looked at, continued without a seam, forked."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PySide6.QtWidgets import QFileDialog
+from pytestqt.qtbot import QtBot
+
+from tests.gui.conftest import WAIT_MS
+from tests.tiny_runs import tiny_config, train_tiny
+from vae_explorer.gui.main_window import MainWindow
+from vae_explorer.gui.session import Session, State
+from vae_explorer.runs.checkpoint import read_checkpoint
+from vae_explorer.runs.history import read_metrics
+from vae_explorer.runs.run_directory import RunDirectory
+from vae_explorer.training.run_config import RunConfig, with_value
+
+Opener = Callable[..., MainWindow]
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> RunDirectory:
+    return train_tiny(tmp_path / "stored-run", with_value(tiny_config(epochs=3), "model.beta", 2.0))[0]
+
+
+def opened(window: MainWindow, qtbot: QtBot, path: Path) -> Session:
+    session = window.session
+    with qtbot.waitSignal(session.run_opened, timeout=WAIT_MS):
+        session.open_run(path)
+    qtbot.waitUntil(lambda: session.state is State.FINISHED, timeout=WAIT_MS)
+    return session
+
+
+def wait_for_end(qtbot: QtBot, session: Session) -> None:
+    qtbot.waitUntil(lambda: session.state is State.FINISHED and session._training is None, timeout=WAIT_MS)
+
+
+def newest_state(run: RunDirectory):
+    newest = run.newest_checkpoint()
+    assert newest is not None
+    return read_checkpoint(newest).state
+
+
+def test_a_run_is_opened_from_the_menu_with_curves_settings_map_and_measurements(
+    open_window: Opener, qtbot: QtBot, stored: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = open_window(tiny_config())
+    session = window.session
+    before = session.config
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_args: str(stored.path))
+    with qtbot.waitSignal(session.run_opened, timeout=WAIT_MS):
+        window.commands.actions["action.open_run"].trigger()
+    qtbot.waitUntil(lambda: session.state is State.FINISHED, timeout=WAIT_MS)
+    on_disk = read_metrics(stored)
+    np.testing.assert_array_equal(session.history.train("step"), on_disk.of("train")["step"])
+    np.testing.assert_array_equal(session.history.train("seconds"), on_disk.of("train")["seconds"])
+    np.testing.assert_array_equal(session.history.heldout("elbo"), on_disk.of("heldout")["elbo"])
+    assert session.config == stored.config
+    assert session.snapshot is not None
+    assert session.snapshot.step == 24
+    assert session.snapshot.run_name == "stored-run"
+    weights = newest_state(stored).model
+    assert all(torch.equal(weights[name], value) for name, value in session.snapshot.weights.items())
+    assert session.snapshot.codes_ND is not None
+    assert np.isfinite(session.snapshot.codes_ND.numpy()).all()
+    assert session.kl_D is not None
+    assert session.progress is not None
+    assert session.progress.epoch == pytest.approx(3.0)
+    # The settings came as one step that can be taken back.
+    window.commands.undo()
+    assert session.config == before
+
+
+def test_an_opened_run_goes_on_without_a_seam(open_window: Opener, qtbot: QtBot, stored: RunDirectory) -> None:
+    whole = with_value(with_value(tiny_config(epochs=5), "model.beta", 2.0), "training.epochs", 5)
+    expected = newest_state(train_tiny(stored.path.parent / "whole", whole)[0])
+    window = open_window(tiny_config())
+    session = opened(window, qtbot, stored.path)
+    go_on = window.commands.actions["action.pause"]
+    assert go_on.text() == "Continue"
+    assert not go_on.isEnabled()
+    assert "raise Epochs" in go_on.toolTip()
+    session.edit("training.epochs", 5)
+    assert go_on.isEnabled()
+    go_on.trigger()
+    wait_for_end(qtbot, session)
+    found = newest_state(stored)
+    assert all(torch.equal(expected.model[name], value) for name, value in found.model.items())
+    assert all(torch.equal(expected.optimiser[name], value) for name, value in found.optimiser.items())
+    steps = session.history.train("step")
+    assert steps[-1] == 40
+    assert (np.diff(steps) > 0).all()
+    assert (np.diff(session.history.train("seconds")) >= 0).all()
+    assert session.run_directory is not None
+    assert session.run_directory.path == stored.path
+
+
+def test_a_run_that_was_stopped_here_is_continued_by_the_same_button(
+    open_window: Opener, qtbot: QtBot, long_config: RunConfig
+) -> None:
+    window = open_window(long_config)
+    session = window.session
+    with qtbot.waitSignal(session.history_changed, timeout=WAIT_MS):
+        session.train()
+    session.stop()
+    wait_for_end(qtbot, session)
+    assert session.run_directory is not None
+    path, step = session.run_directory.path, session.progress.step
+    session.edit("training.learning_rate", 5e-3)
+    with qtbot.waitSignal(session.setting_marked, timeout=WAIT_MS) as marked:
+        window.commands.actions["action.pause"].trigger()
+    assert (marked.args[0].path, marked.args[0].new, marked.args[0].step) == ("training.learning_rate", 5e-3, step)
+    qtbot.waitUntil(lambda: session.progress is not None and session.progress.step > step, timeout=WAIT_MS)
+    assert session.run_directory.path == path
+    session.stop()
+    wait_for_end(qtbot, session)
+
+
+def test_other_settings_need_a_fork_which_is_a_child_with_the_parents_curves(
+    open_window: Opener, qtbot: QtBot, stored: RunDirectory
+) -> None:
+    window = open_window(tiny_config())
+    session = opened(window, qtbot, stored.path)
+    session.edit("training.epochs", 5)
+    session.edit("training.batch_size", 50)
+    assert "Batch size differs" in session.continuation_problem
+    assert not window.commands.actions["action.pause"].isEnabled()
+    before = (stored.path / "metrics.csv").read_bytes()
+    window.commands.actions["action.fork_run"].trigger()
+    wait_for_end(qtbot, session)
+    child = RunDirectory.open(session.run_directory.path)
+    assert child.path != stored.path
+    assert child.parent is not None
+    assert (child.parent.name, child.parent.step) == ("stored-run", 24)
+    assert child.config.training.batch_size == 50
+    rows, of_parent = read_metrics(child).of("train")["elbo"], read_metrics(stored).of("train")["elbo"]
+    np.testing.assert_array_equal(rows[: len(of_parent)], of_parent)
+    assert len(rows) > len(of_parent)
+    assert session.history.train("step")[-1] == 24 + 2 * 4
+    assert (stored.path / "metrics.csv").read_bytes() == before, "the parent stays as it was"
+
+
+def test_a_fork_whose_weights_do_not_fit_is_refused(open_window: Opener, qtbot: QtBot, stored: RunDirectory) -> None:
+    window = open_window(tiny_config())
+    session = opened(window, qtbot, stored.path)
+    session.edit("model.latent_dimensions", 5)
+    with qtbot.waitSignal(session.message_posted, timeout=WAIT_MS) as told:
+        window.commands.actions["action.fork_run"].trigger()
+    assert "do not fit the changed settings" in told.args[0].text
+    qtbot.waitUntil(lambda: session.state is State.FAILED, timeout=WAIT_MS)
+
+
+def test_what_is_no_run_is_one_sentence_and_the_window_goes_on(
+    open_window: Opener, qtbot: QtBot, stored: RunDirectory, tmp_path: Path
+) -> None:
+    window = open_window(tiny_config())
+    session = window.session
+    with qtbot.waitSignal(session.message_posted, timeout=WAIT_MS) as told:
+        session.open_run(tmp_path)
+    assert "run.toml" in told.args[0].text
+    qtbot.waitUntil(lambda: session.state is State.READY, timeout=WAIT_MS)
+    for path in stored.checkpoints():
+        (path / "model.safetensors").write_bytes(b"damaged")
+    with qtbot.waitSignal(session.message_posted, timeout=WAIT_MS) as told:
+        session.open_run(stored.path)
+    assert "does not have the size in its manifest" in told.args[0].text
+    qtbot.waitUntil(lambda: session.state is State.READY, timeout=WAIT_MS)
+    for path in stored.checkpoints():
+        shutil.rmtree(path)
+    opened(window, qtbot, stored.path)
+    assert len(session.history) > 0, "without a checkpoint the curves are still there"
+
+
+def test_a_run_opened_during_the_warm_up_is_opened_after_it(
+    open_window: Opener, qtbot: QtBot, stored: RunDirectory
+) -> None:
+    window = open_window(tiny_config(), wait=False)
+    session = window.session
+    session.prepare()
+    opened(window, qtbot, stored.path)
+    assert session.run_directory is not None
+    assert session.run_directory.path == stored.path
+
+
+def test_a_window_that_is_started_on_a_run_looks_at_it(open_window: Opener, stored: RunDirectory) -> None:
+    session = open_window(tiny_config(), run=stored.path).session
+    assert session.run_directory is not None
+    assert session.run_directory.path == stored.path
+    assert session.snapshot is not None
+    assert session.snapshot.step == 24

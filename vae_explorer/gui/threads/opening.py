@@ -1,0 +1,95 @@
+"""Opening a run from its folder: its curves, its images, and the weights of its newest checkpoint to look at.
+
+Like a preparation, one opening runs at a time and the session joins it.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vae_explorer.gui.threads.failure import Failure, failure_of
+from vae_explorer.gui.threads.preparing import DatasetReady, PreparationNote, device_name_of, load_images
+from vae_explorer.runs.run_directory import RunDirectory
+from vae_explorer.runs.stored_run import StoredRun, read_stored_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vae_explorer.datasets.image_dataset import ImageDataset
+    from vae_explorer.gui.threads.mailbox import Mailbox
+    from vae_explorer.models.snapshot import Snapshot
+    from vae_explorer.training.events import Validated
+    from vae_explorer.training.run_config import RunConfig
+
+
+@dataclass(frozen=True, eq=False)
+class RunOpened:
+    """The course of the run, and its weights as they stand in the newest good checkpoint.
+
+    `snapshot` and `measured` (on the held-out images) are None where there is no checkpoint yet; `checkpoint_step` and
+    `checkpoint_epoch` say where the run would go on from.
+    """
+
+    stored: StoredRun
+    snapshot: Snapshot | None
+    measured: Validated | None
+    checkpoint_step: int
+    checkpoint_epoch: float
+
+
+@dataclass(frozen=True)
+class OpeningEnded:
+    """The thread is about to end; `failure` says why nothing was opened."""
+
+    failure: Failure | None
+
+
+class OpeningThread(threading.Thread):
+    """Opens the run in `path`; `matching` gives images that are loaded already, where they are those of the run."""
+
+    def __init__(self, path: Path, matching: Callable[[RunConfig], ImageDataset | None], mailbox: Mailbox) -> None:
+        super().__init__(name="opening", daemon=False)
+        self._path = path
+        self._matching = matching
+        self._mailbox = mailbox
+        self.cancelled = False
+
+    def run(self) -> None:
+        """Read, load and look; OpeningEnded is the last event."""
+        failure = None
+        try:
+            self._open()
+        except Exception as error:
+            failure = failure_of(error)
+        self._mailbox.post(OpeningEnded(failure))
+
+    def _open(self) -> None:
+        self._mailbox.post(PreparationNote(f"Opening {self._path.name}: reading its curves…"))
+        run = RunDirectory.open(self._path)
+        stored = read_stored_run(run)
+        from vae_explorer.runs.resuming import newest_good_checkpoint
+        from vae_explorer.training.trainer import Trainer
+
+        checkpoint = newest_good_checkpoint(run)
+        if self.cancelled:
+            return
+        dataset = self._matching(run.config)
+        if dataset is None:
+            self._mailbox.post(PreparationNote(f"Opening {run.name}: reading the images…"))
+            dataset = load_images(run.config)
+        self._mailbox.post(DatasetReady(run.config, dataset, device_name_of(dataset)))
+        if self.cancelled:
+            return
+        if checkpoint is None:
+            self._mailbox.post(RunOpened(stored, None, None, 0, 0.0))
+            return
+        self._mailbox.post(PreparationNote(f"Opening {run.name}: placing the images on the map…"))
+        trainer = Trainer(run.config, dataset, run.name)
+        trainer.restore(checkpoint.state)
+        trainer.fill_schedules()
+        snapshot = trainer.encoded_snapshot()
+        measured = trainer.validate() if len(dataset.heldout_index_N) else None
+        self._mailbox.post(RunOpened(stored, snapshot, measured, checkpoint.step, trainer.epoch))

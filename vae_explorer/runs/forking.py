@@ -1,0 +1,57 @@
+"""A child run: from a checkpoint of another run, with changed settings, in a folder of its own.
+
+The child is whole: it holds the parent's rows up to that step and the checkpoint, so that whatever continues a run,
+opens it or compares it needs to know nothing of forks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from vae_explorer.errors import FileError, UserError
+from vae_explorer.runs import files
+from vae_explorer.runs.checkpoint import Checkpoint, model_shapes, read_checkpoint, write_checkpoint
+from vae_explorer.runs.resuming import newest_good_checkpoint, rows_up_to
+from vae_explorer.runs.run_directory import Parent, RunDirectory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vae_explorer.training.run_config import RunConfig
+
+
+def checkpoint_near(run: RunDirectory, step: int | None) -> Checkpoint:
+    """The checkpoint whose step is nearest; the newest without a step. Raises FileError where there is none."""
+    ordered = run.checkpoints()
+    if step is not None and ordered:
+        return read_checkpoint(min(ordered, key=lambda path: abs(int(path.name) - step)))
+    newest = newest_good_checkpoint(run)
+    if newest is None:
+        raise FileError(run.path, f"{run.name} has no checkpoint to fork from.", "Train it until its first checkpoint.")
+    return newest
+
+
+def fork(parent: RunDirectory, checkpoint: Checkpoint, config: RunConfig, path: Path | None = None) -> RunDirectory:
+    """Make the child's folder, ready to be continued; raises UserError where the weights do not fit the settings."""
+    _require_fitting(parent, checkpoint, config)
+    run = RunDirectory.create(config, path, Parent(parent.name, checkpoint.step))
+    progress = dict(checkpoint.state.progress) | {"learning_rate": config.training.learning_rate}
+    if hasattr(config.model, "beta"):
+        progress["beta"] = config.model.beta
+    write_checkpoint(run, dataclasses.replace(checkpoint.state, progress=progress))
+    if rows := rows_up_to(parent.metrics_file, checkpoint.step):
+        files.write_bytes_atomic(run.metrics_file, rows)
+    return run
+
+
+def _require_fitting(parent: RunDirectory, checkpoint: Checkpoint, config: RunConfig) -> None:
+    hint = "Take that back, or start a new run."
+    if config.data != checkpoint.config.data:
+        raise UserError(f"A fork of {parent.name} goes on with the same data, held-out images and protocol.", hint)
+    if config.model_name != checkpoint.config.model_name:
+        raise UserError(f"A fork of {parent.name} goes on with the same model.", hint)
+    shapes = model_shapes(config, checkpoint.data_space)
+    found = {name: tuple(tensor.shape) for name, tensor in checkpoint.state.model.items()}
+    if shapes != found or (config.training.ema_decay > 0) != (checkpoint.config.training.ema_decay > 0):
+        raise UserError(f"The weights of {parent.name} do not fit the changed settings.", hint)

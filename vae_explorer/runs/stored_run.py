@@ -1,0 +1,86 @@
+"""What a run on disk tells of its course: its curves, its changes, how it was started and how it ended.
+
+Read from metrics.csv and events.jsonl, whole or as far as they are written. Free of torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vae_explorer.errors import FileError
+from vae_explorer.runs.history import read_events, read_metrics
+from vae_explorer.training.events import SettingChanged, Started
+from vae_explorer.training.metric_history import MetricHistory
+
+if TYPE_CHECKING:
+    from vae_explorer.runs.run_directory import RunDirectory
+    from vae_explorer.training.run_config import RunConfig
+
+_HINT = "It was altered after it was written; use another copy of the run."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredRun:
+    """A run's course. `started` is None before its first event; `seconds` and `images_seen` are those of its last row.
+
+    `changes` are the live settings that were changed and still count: what a kill undid is left out.
+    """
+
+    run: RunDirectory
+    started: Started | None
+    history: MetricHistory
+    changes: tuple[SettingChanged, ...]
+    step: int
+    images_seen: int
+    seconds: float
+
+
+def read_stored_run(run: RunDirectory) -> StoredRun:
+    """The course of the run in that folder. Raises FileError for files that are not as they were written."""
+    metrics, lines = read_metrics(run), read_events(run)
+    history = MetricHistory()
+    if metrics.columns:
+        history.append_rows(metrics.of("train"), metrics.of("heldout"))
+    columns = metrics.columns
+    is_empty = not columns or len(columns["step"]) == 0
+    last = {name: 0.0 if is_empty else float(columns[name][-1]) for name in ("step", "images_seen", "seconds")}
+    try:
+        started = _started(lines, run.config, run.name)
+        changes = _changes(lines)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileError(run.events_file, f"{run.events_file} is not as VAE Explorer wrote it.", _HINT) from error
+    return StoredRun(run, started, history, changes, int(last["step"]), int(last["images_seen"]), last["seconds"])
+
+
+def _started(lines: Sequence[Mapping[str, Any]], config: RunConfig, name: str) -> Started | None:
+    """The newest start, as the trainer told it."""
+    line = next((line for line in reversed(lines) if line.get("event") == "started"), None)
+    if line is None:
+        return None
+    beta = line["effective_beta"]
+    return Started(
+        config=config, run_name=name, device=str(line["device"]), device_name=str(line["device_name"]),
+        precision=str(line["precision"]), num_threads=int(line["num_threads"]),
+        num_parameters=int(line["num_parameters"]), effective_beta=None if beta is None else float(beta),
+        num_train=int(line["num_train"]), num_heldout=int(line["num_heldout"]),
+        steps_per_epoch=int(line["steps_per_epoch"]), total_steps=int(line["total_steps"]),
+        start_step=int(line["step"]),
+    )  # fmt: skip
+
+
+def _changes(lines: Sequence[Mapping[str, Any]]) -> tuple[SettingChanged, ...]:
+    """The changes in their order; a start at an earlier step takes back those after it."""
+    found: list[SettingChanged] = []
+    for line in lines:
+        if line.get("event") == "started":
+            found = [change for change in found if change.step <= int(line["step"])]
+        elif line.get("event") == "setting_changed":
+            found.append(
+                SettingChanged(
+                    path=str(line["path"]), old=float(line["old"]), new=float(line["new"]), step=int(line["step"]),
+                    images_seen=int(line["images_seen"]), seconds=float(line["seconds"]),
+                )
+            )  # fmt: skip
+    return tuple(found)

@@ -118,6 +118,13 @@ def _add_train(parser: _Parser) -> None:
         "--resume", action="store_true",
         help="go on with the run in --run-dir from its newest checkpoint; --epochs may make it longer",
     )  # fmt: skip
+    parser.add_argument(
+        "--fork", metavar="RUN", type=_path,
+        help="train a child of that run from its newest checkpoint, with its settings but for those given here",
+    )  # fmt: skip
+    parser.add_argument(
+        "--from-step", metavar="N", type=_whole(0, 2**62), help="the checkpoint nearest to that step, with --fork"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line, one per event")
     parser.closing = _settings_text
 

@@ -58,9 +58,28 @@ def run_named(word: str) -> Path:
 def _train(arguments: argparse.Namespace) -> int:
     from vae_explorer.cli_train import resume, train
 
+    if arguments.fork is not None:
+        return _fork(arguments)
+    if arguments.from_step is not None:
+        raise UsageError("--from-step does not say of which run.", "Name the run's folder with --fork.")
     if arguments.resume:
         return resume(_run_to_resume(arguments), _epochs(arguments), as_json=arguments.json)
     return train(_config_of(arguments), arguments.run_dir, as_json=arguments.json)
+
+
+def _fork(arguments: argparse.Namespace) -> int:
+    from vae_explorer.cli_train import resume
+    from vae_explorer.runs.forking import checkpoint_near, fork
+    from vae_explorer.runs.run_directory import RunDirectory
+
+    for flag in ("preset", "config", "resume"):
+        if getattr(arguments, flag):
+            raise UsageError("A fork begins with its parent's settings.", f"Leave --{flag} out.")
+    parent = RunDirectory.open(arguments.fork)
+    config = _assigned(parent.config, arguments)
+    checkpoint = checkpoint_near(parent, arguments.from_step)
+    child = fork(parent, checkpoint, config, arguments.run_dir)
+    return resume(child.path, None, as_json=arguments.json)
 
 
 def _run_to_resume(arguments: argparse.Namespace) -> Path:
@@ -104,7 +123,7 @@ def _leave_out(arguments: argparse.Namespace) -> int:
 def _config_of(arguments: argparse.Namespace) -> RunConfig:
     """The configuration that the words of `train`, `sweep` or `leave-out` say."""
     from vae_explorer.runs.run_directory import read_any_config
-    from vae_explorer.training.run_config import apply_assignment, default_config, load_preset
+    from vae_explorer.training.run_config import default_config, load_preset
 
     if arguments.config is not None:
         config = read_any_config(arguments.config)
@@ -112,6 +131,13 @@ def _config_of(arguments: argparse.Namespace) -> RunConfig:
         config = load_preset(arguments.preset).config
     else:
         config = default_config()
+    return _assigned(config, arguments)
+
+
+def _assigned(config: RunConfig, arguments: argparse.Namespace) -> RunConfig:
+    """The configuration with the settings that flags and --set give."""
+    from vae_explorer.training.run_config import apply_assignment
+
     # The model first: another one has other settings.
     flags = sorted(TRAIN_FLAGS, key=lambda flag: flag != "model")
     given = {flag: getattr(arguments, flag.replace("-", "_"), None) for flag in flags}

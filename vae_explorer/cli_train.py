@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ def resume(path: Path, epochs: int | None, *, as_json: bool) -> int:
             "Give --epochs with a larger number to train it further.",
         )
     state = None if checkpoint is None else checkpoint.state
-    return _train(config, lambda: RunDirectory(run.path, config), state, as_json=as_json)
+    return _train(config, lambda: dataclasses.replace(run, config=config), state, as_json=as_json)
 
 
 def _train(

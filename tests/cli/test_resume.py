@@ -42,6 +42,34 @@ def test_a_longer_run_is_the_same_whether_it_was_asked_for_at_once_or_continued(
     assert [event["step"] for event in read_events(RunDirectory.open(parts)) if event["event"] == "started"] == [0, 16]
 
 
+def test_a_fork_goes_on_from_the_nearest_checkpoint_with_other_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent, child = tmp_path / "parent", tmp_path / "child"
+    assert cli.main(["train", *TINY, "--run-dir", str(parent)]) == 0
+    before = (parent / "metrics.csv").read_bytes()
+    words = ["train", "--fork", str(parent), "--from-step", "9", "--epochs", "4", "--beta", "3"]
+    assert cli.main([*words, "--run-dir", str(child)]) == 0
+    run = RunDirectory.open(child)
+    assert run.parent is not None
+    assert (run.parent.name, run.parent.step) == ("parent", 16)
+    assert run.config.model.beta == 3.0
+    assert run.config.training.batch_size == 25, "what is not said stays the parent's"
+    assert (child / "metrics.csv").read_bytes().startswith(before)
+    beta = read_metrics(run).of("train")["beta"]
+    assert (beta[0], beta[-1]) == (1.0, 3.0)
+    assert int(run.checkpoints()[-1].name) == 32
+    capsys.readouterr()
+    for arguments, status, what in (
+        (["--fork", str(parent), "--preset", "tutorial"], 2, "A fork begins with its parent's settings."),
+        (["--from-step", "3"], 2, "--from-step does not say of which run."),
+        (["--fork", str(parent), "--latent-dim", "7"], 1, "do not fit the changed settings"),
+        (["--fork", str(parent), "--protocol", "grey"], 1, "the same data"),
+    ):
+        assert cli.main(["train", *arguments]) == status
+        assert what in error_lines(capsys)[0]
+
+
 MNIST = [
     "--dataset", "mnist", "--protocol", "dynamic", "--epochs", "3", "--batch-size", "500", "--device", "cpu",
     "--precision", "float32", "--set", "model.hidden_widths=64", "--set", "training.num_threads=1",

@@ -124,6 +124,9 @@ class _Start(QObject):
             # all of it, here or while torch is being imported, was seen to hold the window for a third of a second.
             gc.freeze()
             self._froze = True
+        if self._run is None:
+            self._window.memory.offer_left_behind()
+            self._window.session.look_for_broken_off_runs()
 
     @Slot()
     def _collect(self) -> None:

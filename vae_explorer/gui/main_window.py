@@ -24,12 +24,12 @@ from vae_explorer.gui.commands import Commands
 from vae_explorer.gui.default_layout import is_on_a_screen, place_docks, show_what_suits, take_default_size
 from vae_explorer.gui.error_report import ErrorReports
 from vae_explorer.gui.icons import application_icon
-from vae_explorer.gui.layer_memory import layer_table
 from vae_explorer.gui.message_bar import MessageBar
 from vae_explorer.gui.panel_dock import PanelDock
 from vae_explorer.gui.progress_strip import ProgressStrip
 from vae_explorer.gui.settings import LAYOUT_VERSION
 from vae_explorer.gui.status_bar import StatusBar
+from vae_explorer.gui.window_memory import WindowMemory
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
@@ -100,6 +100,7 @@ class MainWindow(QMainWindow):
         session.history_cleared.connect(self.message_bar.dismiss)  # they were about the run before
         session.defect_reported.connect(self.error_reports.show_report)
         self._restore_layout()
+        self.memory = WindowMemory(self)
         self._toolbar.widgetForAction(self.commands.actions["action.train"]).setFocus()
 
     def panel(self, name: str) -> Any:
@@ -262,10 +263,7 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         self._is_closed = True
-        self.settings.remember_config(self.session.config)
-        self.settings.remember_table("map/layers", layer_table(self.session.map))
-        self.settings.remember("window/geometry", self.saveGeometry())
-        self.settings.remember("window/layout", self.saveState(LAYOUT_VERSION))
+        self.memory.end()
         self.commands.retire()
         self.message_bar.dismiss()
         self.hide()

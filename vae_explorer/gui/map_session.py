@@ -208,6 +208,11 @@ class MapSession(QObject):
             self._session.show_snapshot(self._session.snapshot)
         self.arranged.emit(before, self.arrangement)
 
+    def restore(self, arrangement: Arrangement) -> None:
+        """Show what was arranged another time, as the place to begin at; there is nothing to undo."""
+        self._has_chosen_view = arrangement.view is not None
+        self.place(arrangement, self.images_number)
+
     # --- what is not undone
 
     def hover_item(self, item: int | None) -> None:

@@ -6,6 +6,7 @@ The newest message is shown; equal ones are counted, not stacked. Notes go by th
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Slot
 from PySide6.QtGui import QGuiApplication
@@ -13,7 +14,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePol
 
 from vae_explorer.gui import theme
 from vae_explorer.gui.icons import icon
-from vae_explorer.gui.session_words import Message
+from vae_explorer.gui.session_words import Message, Offer
 
 _NOTE_MS = 8000
 _GREATEST_WIDTH = 640
@@ -55,6 +56,10 @@ class MessageBar(QFrame):
         words.setSpacing(2)
         words.addWidget(self._text)
         words.addWidget(self._hint)
+        self._offers = QHBoxLayout()
+        self._offers.setSpacing(8)
+        self._offers.setContentsMargins(0, 6, 0, 0)
+        words.addLayout(self._offers)
         layout = self._layout = QHBoxLayout(self)
         layout.setContentsMargins(16, 10, 8, 10)
         layout.setSpacing(4)
@@ -83,19 +88,37 @@ class MessageBar(QFrame):
         self._text.setText(f"{message.text} ({self._count} times)" if self._count > 1 else message.text)
         self._hint.setText(message.hint)
         self._hint.setVisible(bool(message.hint))
+        self._show_offers(message.offers)
         self._near_button.setVisible(message.near is not None)
         self._details_button.setVisible(bool(message.details))
         self._copy_button.setVisible(message.kind != "info")
         self.setProperty("kind", message.kind)
         self.style().unpolish(self)
         self.style().polish(self)
-        if message.kind == "info":
+        if message.kind == "info" and not message.offers:
             self._timer.start(_NOTE_MS)
         else:
             self._timer.stop()
         self.show()
         self.raise_()
         self._place()
+
+    def _show_offers(self, offers: tuple[Offer, ...]) -> None:
+        while (item := self._offers.takeAt(0)) is not None:
+            if (button := item.widget()) is not None:
+                button.hide()
+                button.deleteLater()
+        for number, offer in enumerate(offers):
+            button = QPushButton(offer.label)
+            button.setProperty("variant", "primary" if number == 0 else "quiet")
+            button.clicked.connect(partial(self._accept, offer))
+            self._offers.addWidget(button)
+        if offers:
+            self._offers.addStretch(1)
+
+    def _accept(self, offer: Offer) -> None:
+        self.dismiss()
+        offer.accept()
 
     @Slot(str)
     def settle(self, place: str) -> None:

@@ -14,11 +14,12 @@ from PySide6.QtGui import QUndoStack
 
 from vae_explorer.gui.map_session import MapSession
 from vae_explorer.gui.session_threads import SessionThreads, decides_net
-from vae_explorer.gui.session_words import CAN_TRAIN, RUNNING, Message, Progress, State
-from vae_explorer.gui.threads.opening import OpeningThread, RunOpened
+from vae_explorer.gui.session_words import CAN_TRAIN, RUNNING, Message, Offer, Progress, State
+from vae_explorer.gui.threads.opening import OpeningEnded, OpeningThread, RunOpened
 from vae_explorer.gui.threads.training import Fork, GoOn, TrainingThread
 from vae_explorer.gui.undo import Arrange, EditSetting, ReplaceConfig
 from vae_explorer.models.catalogue import MODELS
+from vae_explorer.runs.broken_off import BrokenOffRun, forget
 from vae_explorer.training.run_config import changes_that_need_another_run, live_values, setting_at, with_value
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ class Session(SessionThreads):
         self.undo_stack = QUndoStack(self)
         self.undo_stack.setUndoLimit(200)
         self.map = MapSession(self)
+        self._continues_opened = False
         self.run_opened.connect(self._take_up)
+        self.broken_off_found.connect(self._offer_broken_off)
 
     # --- what a person does to a run
 
@@ -67,8 +70,8 @@ class Session(SessionThreads):
         training = TrainingThread(self.config, self._matching_dataset(), self.runs_folder, self._mailbox)
         self._start_training(training, self.config, paused)
 
-    def open_run(self, path: Path) -> None:
-        """Look at the run in that folder: its curves, its settings, its newest weights."""
+    def open_run(self, path: Path, *, then_continue: bool = False) -> None:
+        """Look at the run in that folder: its curves, its settings, its newest weights; and train it on, if asked."""
         if self.is_running or self.is_closed or self._training is not None:
             self.post("info", "A run is in training.", "Stop it, then open another.")
             return
@@ -76,7 +79,7 @@ class Session(SessionThreads):
             return
         if self._preparing is not None:
             self._preparing.cancelled = True  # its end opens what waits
-        self._to_open = path
+        self._to_open, self._continues_opened = path, then_continue
         self._prepare_timer.stop()
         self.enter(State.STARTING)
         if self._preparing is None:
@@ -218,6 +221,31 @@ class Session(SessionThreads):
         if untrained and decides_net(before) != decides_net(config):
             self._prepare_timer.start(_PREPARE_AFTER_MS)
 
+    def _end_opening(self, event: OpeningEnded) -> None:
+        super()._end_opening(event)
+        if self._continues_opened and self.state is State.FINISHED:
+            if self.continuation_problem:
+                self.post("info", self.continuation_problem)
+            self.continue_run()
+        self._continues_opened = False
+
+    @Slot(object)
+    def _offer_broken_off(self, runs: tuple[BrokenOffRun, ...]) -> None:
+        """Tell of the newest run that was broken off, and what going on with it would cost."""
+        if self.is_running or self.run_directory is not None:
+            return
+        newest = runs[0]
+        others = f" {len(runs) - 1} more were broken off too; the Runs panel lists them." if len(runs) > 1 else ""
+        self.post(
+            "warning", f"The run {newest.path.name} was broken off at step {newest.step:,}.",
+            f"If it goes on, {newest.loss_words}.{others}",
+            offers=(
+                Offer("Continue it", lambda: self.open_run(newest.path, then_continue=True)),
+                Offer("Look at it", lambda: self.open_run(newest.path)),
+                Offer("Do not offer it again", lambda: forget(newest.path)),
+            ),
+        )  # fmt: skip
+
     @Slot(object)
     def _take_up(self, event: RunOpened) -> None:
         """What is looked at from now on; its settings fill the form, and can be undone as a preset's."""
@@ -233,6 +261,10 @@ class Session(SessionThreads):
         if event.measured is not None:
             self.kl_D, self.active_units = event.measured.kl_D, event.measured.active_units
             self.validated.emit(event.measured)
+        if event.arrangement is not None:
+            self.map.restore(event.arrangement)
+        if event.arrangement_problem is not None:
+            self.post("info", event.arrangement_problem.message, event.arrangement_problem.hint)
         self.replace_config(config, f"settings of {stored.run.name}")
 
     def close(self, deadline: float = 3.0) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from vae_explorer.errors import UserError
-from vae_explorer.gui.session_words import RUNNING, Message, Progress, State
+from vae_explorer.gui.session_words import RUNNING, Message, Offer, Progress, State
 from vae_explorer.gui.threads.exploring import ExplorerThread
 from vae_explorer.runs.run_directory import default_parent
 from vae_explorer.training import events
@@ -36,7 +36,8 @@ class SessionFacts(QObject):
     history_cleared(), snapshot_changed(Snapshot), validated(Validated), setting_marked(SettingChanged),
     message_posted(Message), message_settled(place, whose trouble is mended: its message can go), started(Started),
     progress_changed(Progress), preparation_noted(str, empty when there is nothing to say), defect_reported(str, the
-    text of a report), run_opened(RunOpened).
+    text of a report), run_opened(RunOpened),
+    broken_off_found(tuple of BrokenOffRun, the newest first).
     """
 
     state_changed = Signal(object)
@@ -54,6 +55,7 @@ class SessionFacts(QObject):
     preparation_noted = Signal(str)
     defect_reported = Signal(str)
     run_opened = Signal(object)
+    broken_off_found = Signal(object)
 
     def __init__(self, config: RunConfig | None, parent: QObject | None) -> None:
         super().__init__(parent)
@@ -151,9 +153,10 @@ class SessionFacts(QObject):
         hint: str = "",
         near: str | None = None,
         details: str = "",
+        offers: tuple[Offer, ...] = (),
     ) -> None:
         """Tell the person something."""
-        self.message_posted.emit(Message(kind, text, hint, near, details))
+        self.message_posted.emit(Message(kind, text, hint, near, details, offers))
 
     def post_error(self, error: UserError, near: str | None = None) -> None:
         """Show expected trouble, such as a file that cannot be written."""

@@ -17,6 +17,7 @@ from vae_explorer.gui.session_words import State
 from vae_explorer.gui.threads.mailbox import Mailbox
 from vae_explorer.gui.threads.opening import OpeningEnded, OpeningThread, RunOpened
 from vae_explorer.gui.threads.preparing import DatasetReady, PreparationEnded, PreparationNote, PreparingThread
+from vae_explorer.gui.threads.recovering import BrokenOffFound, RecoveringThread
 from vae_explorer.gui.threads.training import RunContinued, RunCreated, TrainingEnded, TrainingThread
 from vae_explorer.runs.event_records import CheckpointWritten, RecordingFailed, RecordingRecovered
 from vae_explorer.training import events
@@ -43,6 +44,8 @@ class SessionThreads(SessionFacts):
         self._training: TrainingThread | None = None
         self._preparing: PreparingThread | OpeningThread | None = None
         self._to_open: Path | None = None
+        self._recovering: RecoveringThread | None = None
+        self._is_recovering = False
         self._dataset_config: RunConfig | None = None
         self._run_config: RunConfig | None = None
         self._save_again: Callable[[], FileError | None] | None = None
@@ -125,6 +128,14 @@ class SessionThreads(SessionFacts):
         self._preparing.start()
         self._drain_timer.start()
 
+    def look_for_broken_off_runs(self) -> None:
+        """Offer the runs of the runs folder that were broken off, if there are any; once, after the warm-up."""
+        if self._recovering is None and not self.is_closed:
+            self._recovering = RecoveringThread(self.runs_folder, self._mailbox)
+            self._is_recovering = True
+            self._recovering.start()
+            self._drain_timer.start()
+
     def close(self, deadline: float = 3.0) -> bool:
         """Stop, save and join the threads; False if the run was not saved within `deadline` seconds.
 
@@ -140,7 +151,7 @@ class SessionThreads(SessionFacts):
             self._preparing.cancelled = True
         if self._training is not None:
             self._training.control.stop()
-        for thread in (self._training, self._preparing):
+        for thread in (self._training, self._preparing, self._recovering):
             if thread is not None:
                 thread.join(max(0.05, until - time.monotonic()))
         # A preparation that is still importing torch has nothing to save.
@@ -184,7 +195,7 @@ class SessionThreads(SessionFacts):
             self.history_changed.emit()
             if self.progress is not None:
                 self.progress_changed.emit(self.progress)
-        if self._training is None and self._preparing is None:
+        if self._training is None and self._preparing is None and not self._is_recovering:
             self._drain_timer.stop()
 
     def _receive(self, event: object) -> None:
@@ -197,6 +208,10 @@ class SessionThreads(SessionFacts):
                 self.preparation_noted.emit(event.text)
             case PreparationEnded():
                 self._end_preparation(event)
+            case BrokenOffFound():
+                self._is_recovering = False
+                if event.runs and not self.is_closed:
+                    self.broken_off_found.emit(event.runs)
             case RunOpened():
                 self.run_opened.emit(event)
             case OpeningEnded():

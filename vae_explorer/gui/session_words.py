@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
@@ -27,6 +28,14 @@ CAN_TRAIN = frozenset({State.READY, State.FINISHED, State.FAILED})
 
 
 @dataclass(frozen=True)
+class Offer:
+    """A button of a message, and what it does."""
+
+    label: str
+    accept: Callable[[], None]
+
+
+@dataclass(frozen=True)
 class Message:
     """Something a person should know and can act on. `near`: a panel's name or a setting's path."""
 
@@ -35,6 +44,7 @@ class Message:
     hint: str = ""
     near: str | None = None
     details: str = ""
+    offers: tuple[Offer, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from vae_explorer.runs.event_records import (
     event_record,
     metrics_row,
 )
-from vae_explorer.runs.resuming import cut_back
+from vae_explorer.runs.resuming import columns_of, cut_back
 from vae_explorer.runs.saver import Saver
 from vae_explorer.training.events import (
     CheckpointDue,
@@ -119,6 +119,7 @@ class _Recorder:
             case Started():
                 self.step = event.start_step
                 cut_back(self.run, event.start_step)
+                self._columns = columns_of(self.run, self._columns)
                 self._environment = {
                     "device": event.device, "device_name": event.device_name, "precision": event.precision,
                     "num_threads": event.num_threads,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vae_explorer.errors import FileError
@@ -44,6 +45,25 @@ def cut_back(run: RunDirectory, step: int) -> None:
     for path in checkpoints:
         if int(path.name) > step:
             files.remove_folder(path)
+
+
+def columns_of(run: RunDirectory, wanted: Sequence[str]) -> tuple[str, ...]:
+    """The columns of the run's metrics file, which is given those it lacks: an older version knew fewer of them.
+
+    The wanted ones where there is no file yet. For the one writer of the folder. Raises FileError.
+    """
+    path = run.metrics_file
+    content = files.read_bytes(path, MOST_METRICS_BYTES) if files.exists(path) else b""
+    head, _, rows = content.partition(b"\n")
+    found = tuple(head.decode("utf-8", errors="replace").split(",")) if rows or content.endswith(b"\n") else ()
+    lacking = [name for name in wanted if name not in found]
+    if not found or not lacking:
+        return found or tuple(wanted)
+    empty = b"," * len(lacking)
+    lines = [line + empty + b"\n" for line in rows.split(b"\n")[:-1]]
+    columns = (*found, *lacking)
+    files.write_bytes_atomic(path, ",".join(columns).encode("utf-8") + b"\n" + b"".join(lines))
+    return columns
 
 
 def rows_up_to(path: Path, step: int) -> bytes:

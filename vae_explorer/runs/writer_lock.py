@@ -74,6 +74,16 @@ def beat(folder: Path) -> None:
         files.touch(folder / LOCK_FILE)
 
 
+def this_process() -> dict[str, int]:
+    """What tells this process from every other one of this machine: its number and when it began."""
+    return {"pid": os.getpid(), "start": _start_of(os.getpid())}
+
+
+def is_gone(pid: int, start: int) -> bool:
+    """Whether the process of that number and beginning has ended."""
+    return not _is_running(pid) or _start_of(pid) != start
+
+
 def is_being_written(folder: Path) -> bool:
     """Whether a living writer holds the folder, as far as can be told."""
     writer = _writer_of(folder)

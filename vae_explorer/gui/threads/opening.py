@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vae_explorer.errors import FileError
 from vae_explorer.gui.threads.failure import Failure, failure_of
 from vae_explorer.gui.threads.preparing import DatasetReady, PreparationNote, device_name_of, load_images
+from vae_explorer.runs.arrangement_file import read_arrangement
 from vae_explorer.runs.run_directory import RunDirectory
 from vae_explorer.runs.stored_run import StoredRun, read_stored_run
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.gui.threads.mailbox import Mailbox
+    from vae_explorer.latent.arrangement import Arrangement
     from vae_explorer.models.snapshot import Snapshot
     from vae_explorer.training.events import Validated
     from vae_explorer.training.run_config import RunConfig
@@ -29,15 +32,15 @@ if TYPE_CHECKING:
 class RunOpened:
     """The course of the run, and its weights as they stand in the newest good checkpoint.
 
-    `snapshot` and `measured` (on the held-out images) are None where there is no checkpoint yet; `checkpoint_step` and
-    `checkpoint_epoch` say where the run would go on from.
+    `snapshot` and `measured` (on the held-out images) are None where there is no checkpoint yet. `arrangement` is what
+    a person had arranged on its map, None where nothing was kept or `arrangement_problem` says why it cannot be read.
     """
 
     stored: StoredRun
     snapshot: Snapshot | None
     measured: Validated | None
-    checkpoint_step: int
-    checkpoint_epoch: float
+    arrangement: Arrangement | None = None
+    arrangement_problem: FileError | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class OpeningThread(threading.Thread):
         if self.cancelled:
             return
         if checkpoint is None:
-            self._mailbox.post(RunOpened(stored, None, None, 0, 0.0))
+            self._mailbox.post(RunOpened(stored, None, None))
             return
         self._mailbox.post(PreparationNote(f"Opening {run.name}: placing the images on the map…"))
         trainer = Trainer(run.config, dataset, run.name)
@@ -92,4 +95,9 @@ class OpeningThread(threading.Thread):
         trainer.fill_schedules()
         snapshot = trainer.encoded_snapshot()
         measured = trainer.validate() if len(dataset.heldout_index_N) else None
-        self._mailbox.post(RunOpened(stored, snapshot, measured, checkpoint.step, trainer.epoch))
+        arrangement, problem = None, None
+        try:
+            arrangement = read_arrangement(run)
+        except FileError as error:
+            problem = error
+        self._mailbox.post(RunOpened(stored, snapshot, measured, arrangement, problem))

@@ -327,6 +327,7 @@ def test_a_run_whose_end_met_a_full_disk_is_saved_once_there_is_room(
     monkeypatch.setattr(window.commands, "ask_to_lose", lambda verb="Close": bool(asked.append(verb)))
     with monkeypatch.context() as patch:
         full_disk(patch)
+        before = session.run_directory.checkpoints()
         session.stop()
         qtbot.waitUntil(lambda: session.state is State.FINISHED, timeout=WAIT_MS)
         assert session.unsaved
@@ -336,7 +337,7 @@ def test_a_run_whose_end_met_a_full_disk_is_saved_once_there_is_room(
         assert session.state is State.FINISHED
     run = session.run_directory
     assert run is not None
-    assert run.newest_checkpoint() is None
+    assert len(run.checkpoints()) <= len(before) + 1, "at most the one that was being written"
     if way == "action":
         window.commands.actions["action.save_run_again"].trigger()
         assert not session.unsaved

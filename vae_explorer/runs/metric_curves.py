@@ -1,0 +1,181 @@
+"""The curves of a run while it is written: read on from where the last look ended, and small however long they grow.
+
+A curve of a million rows is kept as some thousand stretches of equally many rows. Of every stretch the lowest value,
+the highest and the mean are known, so that no spike is lost and a trend can be drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from vae_explorer.errors import FileError
+from vae_explorer.runs.growing_file import GrowingFile
+from vae_explorer.runs.metric_rows import Floats, MetricHeader, MetricRows, Whole
+
+MOST_STRETCHES = 2048
+"""A power of two. Once there are more, neighbours are joined in pairs."""
+
+_MOST_SPLITS = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """One metric of one split over its stretches of rows, in the order of the file; (S,) each.
+
+    `x_S` is where the last row of the stretch stands. `low_S`, `high_S` and `mean_S` are of its finite rows, nan where
+    it has none; `count_S` is how many those are.
+    """
+
+    x_S: Floats
+    low_S: Floats
+    high_S: Floats
+    mean_S: Floats
+    count_S: Floats
+
+    def __len__(self) -> int:
+        return len(self.x_S)
+
+
+class MetricCurves:
+    """All curves of a metrics.csv. `num_rows` have been read; `num_damaged` lines or parts of them were left out.
+
+    A file that was rewritten or cut starts anew.
+    """
+
+    def __init__(self, path: Path, most_stretches: int = MOST_STRETCHES) -> None:
+        assert most_stretches % 2 == 0
+        self.path = path
+        self._most = most_stretches
+        self._file = GrowingFile(path)
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self.num_rows = 0
+        self.num_damaged = 0
+        self._header: MetricHeader | None = None
+        self._splits: dict[str, _Stretches] = {}
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have rows."""
+        return tuple(self._splits)
+
+    def names(self, split: str) -> tuple[str, ...]:
+        """The columns that have a value in some row of that split."""
+        stretches = self._splits.get(split)
+        if stretches is None or self._header is None:
+            return ()
+        return tuple(name for at, name in enumerate(self._header.curves) if stretches.count_CS[at].any())
+
+    def read(self, most_bytes: int = 2**62) -> bool:
+        """Take in what was added since, about so many bytes of it at most; whether more is there.
+
+        Raises FileError where the file is gone or is none of ours; what was read before stays.
+        """
+        taken = 0
+        for offset, content in self._file.new_blocks():
+            taken += len(content)
+            if offset == 0:
+                self._start_anew()
+                head, _, content = content.partition(b"\n")
+                try:
+                    self._header = MetricHeader(head, self.path)
+                except FileError:
+                    self._file = GrowingFile(self.path)  # what follows is nothing without its names
+                    raise
+            assert self._header is not None
+            self._take(MetricRows(self._header, content))
+            if taken >= most_bytes:
+                return True
+        if self._file.offset == 0:
+            self._start_anew()  # cut down to nothing
+        return False
+
+    def _take(self, rows: MetricRows) -> None:
+        header = rows.header
+        self.num_rows += len(rows)
+        self.num_damaged += len(rows.damaged)
+        for split, row_index_N in rows.splits().items():
+            if split not in self._splits:
+                if len(self._splits) == _MOST_SPLITS:
+                    self.num_damaged += len(row_index_N)
+                    continue
+                self._splits[split] = _Stretches(len(header.curves), len(header.axes), self._most)
+            values_CN, wrong = rows.values(header.curves, row_index_N)
+            self.num_damaged += len(wrong)
+            self._splits[split].add(values_CN, partial(_axes, rows, row_index_N))
+
+    def curve(self, split: str, name: str, axis: str) -> Curve:
+        """A metric over `images_seen`, `step`, `seconds` or `epoch`; empty where there is none."""
+        header, stretches = self._header, self._splits.get(split)
+        if header is None or stretches is None or name not in header.curves or axis not in header.axes:
+            return Curve(*(np.empty(0),) * 5)
+        at = header.curves.index(name)
+        count_S = stretches.count_CS[at].copy()
+        mean_S = stretches.total_CS[at] / np.where(count_S > 0, count_S, np.nan)
+        x_S = stretches.last_AS[header.axes.index(axis)].copy()
+        return Curve(x_S, stretches.low_CS[at].copy(), stretches.high_CS[at].copy(), mean_S, count_S)
+
+
+def _axes(rows: MetricRows, row_index_N: Whole, place_S: Whole) -> Floats:
+    return rows.values(rows.header.axes, row_index_N[place_S])[0]
+
+
+class _Stretches:
+    """Lowest, highest, total and count of every column over stretches of `width` rows, and the axes of the last row."""
+
+    def __init__(self, num_columns: int, num_axes: int, most: int) -> None:
+        self.width = 1
+        self.num_rows = 0
+        self.low_CS = self.high_CS = self.total_CS = self.count_CS = np.empty((num_columns, 0))
+        self.last_AS = np.empty((num_axes, 0))
+        self._most = most
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def add(self, values_CN: Floats, axes_of: Callable[[Whole], Floats]) -> None:
+        """More rows; `axes_of` gives the axes (A, S) of those at the places asked for, so that no others are read."""
+        num = values_CN.shape[1]
+        while self.num_rows + num > self._most * self.width:
+            self._join_pairs()
+        begun = self.num_rows % self.width
+        starts_S = np.arange(-begun, num, self.width)
+        starts_S[0] = 0
+        last_S = np.append(starts_S[1:], num) - 1
+        is_finite = np.isfinite(values_CN)
+        gaps = np.flatnonzero(~is_finite.all(axis=1))
+        values_CN[gaps] = np.where(is_finite[gaps], values_CN[gaps], np.nan)
+        low, high = (extreme.reduceat(values_CN, starts_S, axis=1) for extreme in (np.fmin, np.fmax))
+        total = np.add.reduceat(values_CN, starts_S, axis=1)
+        total[gaps] = np.add.reduceat(np.nan_to_num(values_CN[gaps]), starts_S, axis=1)
+        count = np.add.reduceat(is_finite, starts_S, axis=1, dtype=np.float64)
+        axes = axes_of(last_S)
+        if begun:
+            low[:, 0] = np.fmin(low[:, 0], self.low_CS[:, -1])
+            high[:, 0] = np.fmax(high[:, 0], self.high_CS[:, -1])
+            total[:, 0] += self.total_CS[:, -1]
+            count[:, 0] += self.count_CS[:, -1]
+        whole = slice(0, self.low_CS.shape[1] - (begun > 0))
+        self.low_CS = np.concatenate((self.low_CS[:, whole], low), axis=1)
+        self.high_CS = np.concatenate((self.high_CS[:, whole], high), axis=1)
+        self.total_CS = np.concatenate((self.total_CS[:, whole], total), axis=1)
+        self.count_CS = np.concatenate((self.count_CS[:, whole], count), axis=1)
+        self.last_AS = np.concatenate((self.last_AS[:, whole], axes), axis=1)
+        self.num_rows += num
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _join_pairs(self) -> None:
+        self.width *= 2
+        num = self.low_CS.shape[1]
+        if not num:
+            return
+        starts = np.arange(0, num, 2)
+        self.low_CS = np.fmin.reduceat(self.low_CS, starts, axis=1)
+        self.high_CS = np.fmax.reduceat(self.high_CS, starts, axis=1)
+        self.total_CS = np.add.reduceat(self.total_CS, starts, axis=1)
+        self.count_CS = np.add.reduceat(self.count_CS, starts, axis=1)
+        self.last_AS = self.last_AS[:, np.minimum(starts + 1, num - 1)]

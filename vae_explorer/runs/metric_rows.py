@@ -7,6 +7,8 @@ exponent, `nan`, blanks) goes through `float`.
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,6 +71,16 @@ class MetricHeader:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def row(self, line: bytes) -> dict[str, float]:
+        """The finite numbers of a single line; empty where it has another number of cells."""
+        cells = line.split(b",")
+        found = {}
+        for name, cell in zip(self.names, cells, strict=False) if len(cells) == len(self.names) else ():
+            with contextlib.suppress(ValueError):
+                if name != SPLIT and math.isfinite(value := float(cell)):
+                    found[name] = value
+        return found
 
 
 class MetricRows:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vae_explorer.runs.curve_smoothing import exponential_mean, outline
+from vae_explorer.runs.curve_smoothing import coarser, exponential_mean, outline
 from vae_explorer.runs.metric_curves import Curve
 
 
@@ -74,3 +74,25 @@ def test_the_outline_keeps_both_extremes_of_every_stretch() -> None:
     x, y = outline(Curve(np.array([1.0, 2, 3]), low, high, low, count))
     assert x.tolist() == [1, 2, 3, 3]
     np.testing.assert_array_equal(y, [5, np.nan, 1, 2])
+
+
+@pytest.mark.parametrize("num", [1, 10, 11, 100, 101])
+def test_a_coarser_curve_keeps_extremes_means_and_the_end(num: int) -> None:
+    random = np.random.default_rng(num)
+    x, y = np.arange(num) + 1.0, random.normal(size=num)
+    y[num // 2] = 50.0
+    fine = curve_of(x, y, list(random.integers(1, 5, num)))
+    found = coarser(fine, 10)
+    assert len(found) <= 10
+    assert found.x_S[-1] == x[-1]
+    assert found.low_S.min() == fine.low_S.min()
+    assert found.high_S.max() == 51.0
+    assert found.count_S.sum() == fine.count_S.sum()
+    assert (found.mean_S * found.count_S).sum() == pytest.approx((fine.mean_S * fine.count_S).sum())
+    assert coarser(fine, num) is fine
+
+
+def test_gaps_of_a_coarser_curve_stay_gaps() -> None:
+    found = coarser(curve_of(range(4), [np.nan, np.nan, 2, np.nan]), 2)
+    assert np.isnan(found.mean_S[0])
+    assert (found.mean_S[1], found.count_S.tolist()) == (2, [0, 1])

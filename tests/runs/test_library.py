@@ -50,7 +50,8 @@ def test_a_trained_run_is_summed_up(tmp_path: Path) -> None:
     )  # fmt: skip
     assert found.notes == RunNotes(title="The first", notes="Small.\nAnd quick.", tags=("tiny", "test"))
     assert found.status is RunStatus.FINISHED
-    assert found.thumbnail == picture
+    assert found.thumbnail is not None
+    assert found.thumbnail.path == picture
     assert found.size_bytes == sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file())
     assert abs((datetime.now(UTC) - found.created).total_seconds()) < 120
     assert found.config == run.config
@@ -102,7 +103,9 @@ def test_a_second_look_reads_only_what_changed(tmp_path: Path, monkeypatch: pyte
     by_name = {run.name: run for run in third.runs}
     assert by_name["run-2"].steps == 5000 + 99 * 12
     assert by_name["run-3"].label == "Three"
-    assert by_name["run-4"].thumbnail == tmp_path / "run-4" / "samples" / "a.png"
+    thumbnail = by_name["run-4"].thumbnail
+    assert thumbnail is not None
+    assert thumbnail.path == tmp_path / "run-4" / "samples" / "a.png"
     assert {run.name for run in LibraryScanner(tmp_path).scan().runs} == set(by_name)
 
 

@@ -6,9 +6,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vae_explorer.runs.metric_curves import Curve
+
 if TYPE_CHECKING:
-    from vae_explorer.runs.metric_curves import Curve
     from vae_explorer.runs.metric_rows import Floats
+
+
+def coarser(curve: Curve, most_stretches: int) -> Curve:
+    """The same curve over fewer, longer stretches, with the extremes of each; for many curves in one plot."""
+    width = -(-len(curve) // max(1, most_stretches))
+    if width <= 1:
+        return curve
+    starts_S = np.arange(0, len(curve), width)
+    last_S = np.minimum(starts_S + width, len(curve)) - 1
+    count_S = np.add.reduceat(curve.count_S, starts_S)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total_S = np.add.reduceat(np.where(curve.count_S > 0, curve.mean_S * curve.count_S, 0.0), starts_S)
+        mean_S = total_S / np.where(count_S > 0, count_S, np.nan)
+    return Curve(
+        curve.x_S[last_S], np.fmin.reduceat(curve.low_S, starts_S), np.fmax.reduceat(curve.high_S, starts_S),
+        mean_S, count_S,
+    )  # fmt: skip
 
 
 def outline(curve: Curve) -> tuple[Floats, Floats]:

@@ -31,6 +31,14 @@ _OWN_PARTS = (METRICS_FILE, EVENTS_FILE, NOTES_FILE, SAMPLES_FOLDER)
 _NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of the run and when it was last written, in nanoseconds."""
+
+    path: Path
+    written_ns: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RunSummary:
     """What a library knows of a run.
@@ -50,7 +58,7 @@ class RunSummary:
     last: Mapping[str, float]
     last_heldout: Mapping[str, float]
     size_bytes: int
-    thumbnail: Path | None
+    thumbnail: Picture | None
     remark: str = ""
 
     @property
@@ -145,13 +153,16 @@ class RunReader:
         )  # fmt: skip
 
 
-def newest_picture(folder: Path) -> Path | None:
+def newest_picture(folder: Path) -> Picture | None:
     """The newest PNG in the samples of a run."""
     samples = folder / SAMPLES_FOLDER
     if own_folder(samples) is None:
         return None
     pictures = [(status.st_mtime_ns, path) for path, status in own_files(samples, 0) if path.lower().endswith(".png")]
-    return Path(max(pictures)[1]) if pictures else None
+    if not pictures:
+        return None
+    written_ns, path = max(pictures)
+    return Picture(Path(path), written_ns)
 
 
 class _Scores:

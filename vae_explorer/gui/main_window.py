@@ -24,12 +24,12 @@ from vae_explorer.gui.commands import Commands
 from vae_explorer.gui.default_layout import is_on_a_screen, place_docks, show_what_suits, take_default_size
 from vae_explorer.gui.error_report import ErrorReports
 from vae_explorer.gui.icons import application_icon
-from vae_explorer.gui.layer_memory import layer_table
 from vae_explorer.gui.message_bar import MessageBar
 from vae_explorer.gui.panel_dock import PanelDock
 from vae_explorer.gui.progress_strip import ProgressStrip
 from vae_explorer.gui.settings import LAYOUT_VERSION
 from vae_explorer.gui.status_bar import StatusBar
+from vae_explorer.gui.window_memory import remember_window
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
@@ -53,6 +53,7 @@ PANELS = (
     ("run_doctor", "Run doctor", "RunDoctorPanel"),
     ("measures", "Measures", "MeasuresPanel"),
     ("data_plane", "Data plane", "DataPlanePanel"),
+    ("runs", "Runs", "RunsPanel"),
 )
 CLOSE_SECONDS = 3.0
 _MOST_PARKED = 512  # widgets of all docks behind tabs together
@@ -120,6 +121,7 @@ class MainWindow(QMainWindow):
         map_panel.activity_changed.connect(self.panel("view").set_map_seen)
         map_panel.gestures.curve_bent.connect(path.bend)
         map_panel.toolbar.view_chosen.connect(self.panel("view").picker.choose_kind)
+        self.panel("runs").open_asked.connect(self.commands.open_run)
         self.session.dataset_changed.connect(lambda dataset: show_what_suits(self, self.docks, dataset.image_shape))
 
     # --- placing
@@ -262,15 +264,13 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         self._is_closed = True
-        self.settings.remember_config(self.session.config)
-        self.settings.remember_table("map/layers", layer_table(self.session.map))
-        self.settings.remember("window/geometry", self.saveGeometry())
-        self.settings.remember("window/layout", self.saveState(LAYOUT_VERSION))
+        remember_window(self)
         self.commands.retire()
         self.message_bar.dismiss()
         self.hide()
         # Nobody waits for this any more: the window is gone, the run is being saved.
-        self.panel("measures").close_job()
+        for name in ("measures", "runs"):
+            self.panel(name).close_job()
         self.closed_cleanly = self.session.close(CLOSE_SECONDS) and not self.session.unsaved
         self.settings.save()
         self.error_reports.uninstall()

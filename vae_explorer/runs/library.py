@@ -150,7 +150,8 @@ def _entry(path: Path, reader: RunReader, is_cancelled: Callable[[], bool]) -> R
     try:
         return reader.read(is_cancelled) if os.path.lexists(path / CONFIG_FILE) else _foreign(path)
     except UserError as error:
-        return BadFolder(path, error.message)
+        # The folder is named beside the reason.
+        return BadFolder(path, error.message.replace(f"{path}{os.sep}", ""))
     except OSError as error:
         return BadFolder(path, files.file_error(path, error, "read").message)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -149,7 +150,7 @@ class RunReader:
             path=self.path, config=config, created=_created(table.get("created"), status.st_mtime), notes=notes,
             judgement=judge(self.path), best=scores.best, best_step=scores.best_step, last=scores.last,
             last_heldout=scores.last_heldout, size_bytes=size_bytes, thumbnail=newest_picture(self.path),
-            remark=" ".join(remarks),
+            remark=" ".join(remarks).replace(f"{self.path}{os.sep}", ""),
         )  # fmt: skip
 
 

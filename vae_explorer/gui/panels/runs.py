@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QPoint, Qt, QTimer, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QFileDialog, QLabel, QMessageBox, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from vae_explorer.gui import theme
 from vae_explorer.gui.panels.runs_curves import CurvesPage
@@ -16,7 +16,7 @@ from vae_explorer.gui.panels.runs_difference import DifferencePage
 from vae_explorer.gui.run_marks import marks_of, marks_table
 from vae_explorer.gui.tables.runs_table import RunsTable
 from vae_explorer.gui.threads.library_reading import LibraryReading
-from vae_explorer.gui.widgets.group_parts import plain_tip, wrapped
+from vae_explorer.gui.widgets.group_parts import wrapped
 from vae_explorer.gui.widgets.run_actions import RunActions
 from vae_explorer.gui.widgets.runs_tools import RunsTools
 from vae_explorer.gui.widgets.runs_view import RunsView
@@ -65,19 +65,19 @@ class RunsPanel(QWidget):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.look)
+        # A person who drags over rows selects them one by one.
+        self._chosen_timer = QTimer(self)
+        self._chosen_timer.setSingleShot(True)
+        self._chosen_timer.timeout.connect(self._show_chosen)
         self.pages = QTabWidget()
         self.pages.setDocumentMode(True)
         self.pages.setUsesScrollButtons(False)
         self.pages.addTab(self.curves, "Curves")
         self.pages.addTab(self.difference, "Differences")
-        # Beside the names of the pages, where it takes no height from the plot.
-        self.readout = QLabel()
-        self.readout.setProperty("variant", "muted")
-        self.readout.setTextFormat(Qt.TextFormat.PlainText)
-        self.pages.setCornerWidget(self.readout)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setChildrenCollapsible(False)
-        self.splitter.addWidget(self.view)
+        self.splitter.setHandleWidth(10)
+        self.splitter.addWidget(self._with_tools())
         self.splitter.addWidget(self.pages)
         for place, share in enumerate(_SHARES):
             self.splitter.setStretchFactor(place, share)
@@ -85,13 +85,21 @@ class RunsPanel(QWidget):
         self._is_split_chosen = False
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 6, 12, 8)
-        column.setSpacing(6)
-        column.addWidget(self.tools)
-        column.addWidget(self.splitter, 1)
-        column.addWidget(self.sentence)
+        column.addWidget(self.splitter)
         self._connect()
         self._show_folder()
         self._show_state()
+
+    def _with_tools(self) -> QWidget:
+        """The table under its tools, beside the pages: in one row for all they would push the map away."""
+        part = QWidget()
+        column = QVBoxLayout(part)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addWidget(self.tools)
+        column.addWidget(self.view, 1)
+        column.addWidget(self.sentence)
+        return part
 
     def _connect(self) -> None:
         self.reading.library_read.connect(self._show_library)
@@ -104,10 +112,8 @@ class RunsPanel(QWidget):
         self.table.notes_changed.connect(self._keep_notes)
         self.curves.wanted.connect(self.reading.read_curves)
         self.curves.drawn.connect(self.table.show_colours)
-        self.curves.read_out.connect(self._show_readout)
-        self.pages.currentChanged.connect(self._show_page)
         self.splitter.splitterMoved.connect(self._keep_split)
-        self.view.chosen_changed.connect(self._show_chosen)
+        self.view.chosen_changed.connect(self._chosen_timer.start)
         self.view.moved.connect(self._show_sentence)
         self.view.open_wanted.connect(self.open_selected)
         self.view.delete_wanted.connect(self.delete_selected)
@@ -193,7 +199,7 @@ class RunsPanel(QWidget):
         else:
             self.table.show_library(library)
         self._show_state()
-        self._show_chosen()
+        self._chosen_timer.start()
         if self._is_active:
             self._timer.start(max(LOOK_MS, round(1000 * _REST_OF_LOOKS * read.seconds)))
 
@@ -231,25 +237,17 @@ class RunsPanel(QWidget):
     def _show_chosen(self) -> None:
         selected = self._selected_runs()
         marks = self.table.mark_of
-        pinned = [run for run in self.table.runs if marks(run.path).is_pinned and not marks(run.path).is_hidden]
+        are_pinned = any(mark.is_pinned for mark in self.table.marks.values())
+        pinned = [run for run in self.table.runs if marks(run.path).is_pinned] if are_pinned else []
+        pinned = [run for run in pinned if not marks(run.path).is_hidden]
         paths = {run.path for run in pinned}
         self.curves.show_runs([*pinned, *(run for run in selected if run.path not in paths)], self.table.marks)
         self.difference.show_runs(selected)
         self._show_sentence()
 
-    @Slot(str)
-    def _show_readout(self, text: str) -> None:
-        room = self.pages.width() - self.pages.tabBar().sizeHint().width() - 12
-        self.readout.setText(self.readout.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, max(room, 0)))
-        self.readout.setToolTip(plain_tip(text))
-
     @Slot(int, int)
     def _keep_split(self, _place: int, _number: int) -> None:
         self._is_split_chosen = True
-
-    @Slot(int)
-    def _show_page(self, _page: int) -> None:
-        self.readout.setVisible(self.pages.currentWidget() is self.curves)
 
     @Slot()
     def _show_sentence(self) -> None:
@@ -282,13 +280,13 @@ class RunsPanel(QWidget):
         self.table.mark_runs([entry.path for entry in chosen], **changes)
         self.view.filter.look_again()
         self._show_state()
-        self._show_chosen()
+        self._chosen_timer.start()
 
     @Slot(object, object)
     def _keep_notes(self, run: Path, notes: RunNotes) -> None:
         self.reading.write_notes(run, notes)
         self.look()
-        self._show_chosen()
+        self._chosen_timer.start()
 
     # --- menus
 

@@ -47,12 +47,10 @@ class CurvesPage(QWidget):
     """Curves of the runs it is given, as far as they may share an axis.
 
     wanted(CurvesRequest): these should be read. drawn(dict): colour numbers of the runs that are drawn, by path.
-    read_out(str): what the mouse is over, else what is drawn, for a place beside the plot.
     """
 
     wanted = Signal(object)
     drawn = Signal(object)
-    read_out = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +62,9 @@ class CurvesPage(QWidget):
         self._read: ReadCurves | None = None
         self._names: tuple[str, ...] = ()
         self._name = ""
+        self._num_more = 0
         self._refusal = ""
+        self._look: tuple[object, ...] = ()
         self.metric_field = ChoiceField("Metric", "What is drawn")
         self.splits = ChoiceField("Images", "On which images: the held-out ones are those to compare runs by")
         self.splits.offer([(title, name) for name, title, _ in SPLITS], "heldout")
@@ -89,6 +89,8 @@ class CurvesPage(QWidget):
         tools.setSpacing(4)
         for field, share in ((self.metric_field, 1), (self.splits, 1)):
             field.activated.connect(self._ask)
+            # The arrow has its own place; room for it twice would cost the last letters.
+            field.setStyleSheet("QComboBox { padding-right: 2px; }")
             tools.addWidget(field, share)
         tools.addWidget(self.view_button)
         tools.addWidget(self.all_button)
@@ -98,7 +100,6 @@ class CurvesPage(QWidget):
         column.addLayout(tools)
         column.addWidget(self.plot, 1)
         column.addWidget(self.sentence)
-        self.plot.read_out.connect(self._show_readout)
         self.plot.zoomed.connect(self.all_button.setVisible)
         self.all_button.clicked.connect(self.plot.show_all)
         self._draw()
@@ -117,7 +118,7 @@ class CurvesPage(QWidget):
     def choose_axis(self, name: str) -> None:
         """What the horizontal axis counts: `images_seen`, `step` or `seconds`."""
         self.axis = name
-        self.plot.show_all()
+        self.plot.forget_zoom()
         self._ask()
 
     def choose_smoothing(self, name: str) -> None:
@@ -127,7 +128,8 @@ class CurvesPage(QWidget):
 
     def show_runs(self, runs: Sequence[RunSummary], marks: Mapping[str, RunMark]) -> None:
         """Other runs, the most important first, or the same with other marks."""
-        self._runs, self._marks = tuple(runs), dict(marks)
+        self._runs, self._num_more = tuple(runs[:MOST_DRAWN]), max(0, len(runs) - MOST_DRAWN)
+        self._marks = dict(marks)
         self._ask()
 
     def show_curves(self, read: ReadCurves) -> None:
@@ -160,27 +162,25 @@ class CurvesPage(QWidget):
 
     @Slot()
     def _ask(self) -> None:
+        """Ask for the curves of the runs as they are now; what is drawn stays until they come."""
         self._name = self.metric_field.currentData() or self._name
-        runs = self._runs[:MOST_DRAWN]
-        names = self._names_of(runs)
-        if runs and self._name not in names:
-            self._name = score_term(runs[0].config).name
-        together = drawn_together(runs, self._name)
-        self._shown = tuple(runs[place] for place in together.drawn)
-        self._refusal = together.refusal
-        if len(self._runs) > MOST_DRAWN:
-            self._refusal = f"{self._refusal} The first {MOST_DRAWN} runs are drawn.".strip()
+        if self._runs and self._name not in self._names_of(self._runs):
+            self._name = score_term(self._runs[0].config).name
+        together = drawn_together(self._runs, self._name)
+        self._shown = tuple(self._runs[place] for place in together.drawn)
+        more = f"The first {MOST_DRAWN} runs are drawn." if self._num_more else ""
+        self._refusal = f"{together.refusal} {more}".strip()
         if not self._shown:
             self.request = self._read = None
             self._draw()
             return
         smoothing = next(share for name, _, share in SMOOTHING if name == self.smoothing)
-        request = CurvesRequest(tuple(run.path for run in self._shown), self._name, self.axis, smoothing)
-        if request != self.request:
-            self._read = None if self._read is None or request.runs != self._read.request.runs else self._read
-        self.request = request
-        self._draw()
-        self.wanted.emit(request)
+        self.request = CurvesRequest(tuple(run.path for run in self._shown), self._name, self.axis, smoothing)
+        if self._read is None or self._read.request == self.request:
+            self._draw()
+        else:
+            self._show_words()
+        self.wanted.emit(self.request)
 
     def _names_of(self, runs: Sequence[RunSummary]) -> tuple[str, ...]:
         """What may be drawn of these: what their files have, and before those are read what their models report."""
@@ -198,13 +198,27 @@ class CurvesPage(QWidget):
                     return term
         return None
 
-    @Slot()
-    def _draw(self) -> None:
+    def _show_words(self) -> None:
+        """What stands around the plot, and the colours of the runs in the table."""
         names = self._names_of(self._runs)
         self.metric_field.offer([(_title_of(name, self._runs), name) for name in names], self._name)
-        term, read = self._term(), self._read
-        paths = [str(run.path) for run in self._shown]
-        colours = self._colours.colours_of(paths, self._marks)
+        self._show_view()
+        troubles = () if self._read is None else self._read.troubles
+        sentence = " ".join(filter(None, [self._refusal, *troubles]))
+        self.sentence.setText(sentence)
+        self.sentence.setVisible(bool(sentence))
+        self.drawn.emit(self._colours.colours_of([str(run.path) for run in self._shown], self._marks))
+
+    def _draw(self) -> None:
+        self._show_words()
+        read = self._read
+        colours = self._colours.colours_of([str(run.path) for run in self._shown], self._marks)
+        splits = next(parts for name, _, parts in SPLITS if name == self.splits.currentData())
+        # At every look the same is asked for again: mostly there is nothing new to draw.
+        look = (read, splits, tuple((run.label, colours[str(run.path)]) for run in self._shown))
+        if look == self._look:
+            return
+        self._look = look
         seen: Counter[int] = Counter()
         drawn = []
         for run in self._shown:
@@ -213,17 +227,14 @@ class CurvesPage(QWidget):
             if curve is not None:
                 drawn.append(DrawnRun(run.label, curve, colour, seen[colour] % 2 == 1))
             seen[colour] += 1
-        splits = next(parts for name, _, parts in SPLITS if name == self.splits.currentData())
+        term = self._term()
         unit = term.unit if term is not None else _UNITS.get(self._name, "")
-        self.plot.show_runs(drawn, splits, unit=unit, axis=self.axis, title=dict(AXES)[self.axis])
+        caption = ""
+        if drawn:
+            config = self._shown[0].config
+            caption = f"{bound_of(config, self._name)}, {config.data.dataset}, protocol {config.data.protocol}"
+        self.plot.show_runs(drawn, splits, unit=unit, axis=self.axis, title=dict(AXES)[self.axis], caption=caption)
         self.plot.say(self._why_empty(splits))
-        self._show_view()
-        troubles = () if read is None else read.troubles
-        sentence = " ".join(filter(None, [self._refusal, *troubles]))
-        self.sentence.setText(sentence)
-        self.sentence.setVisible(bool(sentence))
-        self._show_readout("")
-        self.drawn.emit(colours)
 
     def _why_empty(self, splits: frozenset[str]) -> str:
         if not self._runs:
@@ -247,13 +258,6 @@ class CurvesPage(QWidget):
             unit = {"seconds": "s", "step": "steps"}.get(self.axis, "images")
             amount = f"\nA row counts half as much every {shown_count(half_life)} {unit}."
         self.view_button.setToolTip(f"Horizontal axis and smoothing.\n{rule}{amount}")
-
-    @Slot(str)
-    def _show_readout(self, text: str) -> None:
-        if not text and self._shown:
-            first = self._shown[0]
-            text = f"{bound_of(first.config, self._name)}, {first.dataset}, protocol {first.protocol}"
-        self.read_out.emit(text)
 
 
 def _title_of(name: str, runs: Sequence[RunSummary]) -> str:

@@ -11,6 +11,8 @@ from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QSortFil
 from vae_explorer.runs.library import BadFolder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vae_explorer.gui.tables.runs_table import Entry, RunsTable
     from vae_explorer.runs.run_summary import RunSummary
 
@@ -42,6 +44,7 @@ class RunsFilter(QSortFilterProxyModel):
         self.words: tuple[str, ...] = ()
         self.chosen: dict[str, str] = {}
         self.shows_hidden = False
+        self._texts: dict[Path, tuple[Entry, str]] = {}
         self.setDynamicSortFilter(True)
         self.setSourceModel(table)
 
@@ -81,16 +84,23 @@ class RunsFilter(QSortFilterProxyModel):
     # --- Qt
 
     def filterAcceptsRow(self, source_row: int, source_parent: QModelIndex | QPersistentModelIndex) -> bool:
-        """Whether a row is in sight."""
+        """Whether a row is in sight; asked for every row at every letter of a search, so that it must be quick."""
         entry = self._table.entries[source_row]
-        if not self.shows_hidden and self._table.mark_of(entry.path).is_hidden:
+        if self._table.marks and not self.shows_hidden and self._table.mark_of(entry.path).is_hidden:
             return False
-        if any(value not in values_of(entry, facet) for facet, value in self.chosen.items()):
+        if self.chosen and any(value not in values_of(entry, facet) for facet, value in self.chosen.items()):
             return False
         if not self.words:
             return True
-        text = _searched_text(entry)
+        text = self._text(entry)
         return all(word in text for word in self.words)
+
+    def _text(self, entry: Entry) -> str:
+        known, text = self._texts.get(entry.path, (None, ""))
+        if known is not entry:
+            text = _searched_text(entry)
+            self._texts[entry.path] = (entry, text)
+        return text
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """The table itself is put in order."""

@@ -101,8 +101,10 @@ class RunsTable(QAbstractTableModel):
                 self.marks[str(path)] = mark
         if "is_pinned" in changes:
             self.sort(*self._order)
-        if self.entries:
-            self.dataChanged.emit(self.index(0, 0), self.index(len(self.entries) - 1, len(RUN_COLUMNS) - 1))
+        wanted = set(paths)
+        for row, entry in enumerate(self.entries):
+            if entry.path in wanted:
+                self._row_changed(row)
 
     def mark_of(self, path: Path) -> RunMark:
         """How a person marked a run."""
@@ -110,12 +112,15 @@ class RunsTable(QAbstractTableModel):
 
     def show_colours(self, colours: Mapping[str, int]) -> None:
         """The colours of the curves that are drawn, by the paths of their runs."""
-        if colours != self._colours:
-            self._colours = dict(colours)
-            self.recolour()
+        before, self._colours = self._colours, dict(colours)
+        changed = {path for path in {*before, *colours} if before.get(path) != colours.get(path)}
+        for row, entry in enumerate(self.entries) if changed else ():
+            if str(entry.path) in changed:
+                cell = self.index(row, COLUMN_OF[MARK])
+                self.dataChanged.emit(cell, cell, [Qt.ItemDataRole.DecorationRole])
 
     def recolour(self) -> None:
-        """The theme changed, or the curves."""
+        """The theme changed."""
         if self.entries:
             self.dataChanged.emit(self.index(0, 0), self.index(len(self.entries) - 1, COLUMN_OF[STATUS]))
 

@@ -23,6 +23,7 @@ from vae_explorer.gui.widgets.curve_items import (
     XOnlyViewBox,
     mixed,
 )
+from vae_explorer.gui.widgets.runs_tools import ShortenedLabel
 
 if TYPE_CHECKING:
     from vae_explorer.gui.threads.run_curves import RunCurve
@@ -31,6 +32,7 @@ _AXIS_WIDTH = 54
 _PALE = 0.62  # of the ground in an outline's colour where a smoothed course is drawn over it
 _SKIPPED_FRACTION = 0.04  # as in the curves of a run in training: the fall of the first steps would flatten the rest
 _NEAR_PIXELS = 40.0
+_LINE_HEIGHT, _UNIT_HEIGHT, _TITLE_HEIGHT = 16, 130, 150  # lower plots have no room for the unit, or for the title
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +53,7 @@ class _Lines:
         self.trend = pg.PlotCurveItem(skipFiniteCheck=True, antialias=True)
         self.heldout = pg.PlotCurveItem(skipFiniteCheck=True, antialias=True)
         self.checks = pg.ScatterPlotItem(size=5, pxMode=True)
+        self._look: tuple[object, ...] = ()
         for depth, item in enumerate((self.outline, self.trend, self.heldout, self.checks)):
             item.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
             item.setZValue(depth)
@@ -62,11 +65,14 @@ class _Lines:
         style = Qt.PenStyle.DashLine if run.is_dashed else Qt.PenStyle.SolidLine
         curve = run.curve
         is_smooth = len(curve.trend_x) > 0
-        self.outline.setPen(pg.mkPen(mixed(colour, ground, _PALE) if is_smooth else colour, style=style))
-        self.trend.setPen(pg.mkPen(colour, style=style))
-        self.heldout.setPen(pg.mkPen(colour, style=style))
-        self.checks.setPen(pg.mkPen(ground))
-        self.checks.setBrush(pg.mkBrush(colour))
+        look = (colour, ground, style, is_smooth)
+        if look != self._look:
+            self._look = look
+            self.outline.setPen(pg.mkPen(mixed(colour, ground, _PALE) if is_smooth else colour, style=style))
+            self.trend.setPen(pg.mkPen(colour, style=style))
+            self.heldout.setPen(pg.mkPen(colour, style=style))
+            self.checks.setPen(pg.mkPen(ground))
+            self.checks.setBrush(pg.mkBrush(colour))
         has_train, has_heldout = "train" in splits, "heldout" in splits
         _set(self.outline, curve.outline_x, curve.outline_y, limits, has_train)
         _set(self.trend, curve.trend_x, curve.trend_y, limits, has_train)
@@ -94,7 +100,7 @@ class RunsPlot(pg.GraphicsLayoutWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setMinimumSize(160, 68)
+        self.setMinimumSize(160, 56)
         self.setAccessibleName("Curves of runs")
         self.setFrameShape(self.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -107,7 +113,7 @@ class RunsPlot(pg.GraphicsLayoutWidget):
         self.y_axis = pg.AxisItem("left", maxTickLength=-4)
         self.y_axis.enableAutoSIPrefix(False)
         self.y_axis.setWidth(_AXIS_WIDTH)
-        self.ci.setContentsMargins(0, 4, 6, 0)
+        self.ci.setContentsMargins(0, _LINE_HEIGHT, 6, 0)
         self.ci.layout.setSpacing(0)
         self.addItem(self.y_axis, 0, 0)
         self.addItem(self.view_box, 0, 1)
@@ -124,6 +130,10 @@ class RunsPlot(pg.GraphicsLayoutWidget):
             axis.label.setFont(small)
         self._grid = CurveGrid(self.view_box, self.x_axis, self.y_axis)
         self._overlay = CurveOverlay(self.view_box)
+        self._texts, self._caption = ("", ""), ""
+        self._line = ShortenedLabel()
+        self._line.setParent(self)
+        self._line.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._empty = QLabel(self)
         self._empty.setProperty("variant", "muted")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -137,28 +147,51 @@ class RunsPlot(pg.GraphicsLayoutWidget):
         theme.notifier().changed.connect(self.recolour)
         self.recolour()
 
-    def show_runs(self, runs: Sequence[DrawnRun], splits: frozenset[str], *, unit: str, axis: str, title: str) -> None:
-        """Draw these runs over `axis`; the range in sight stays where a person chose it."""
+    def show_runs(
+        self, runs: Sequence[DrawnRun], splits: frozenset[str], *, unit: str, axis: str, title: str, caption: str
+    ) -> None:
+        """Draw these runs over `axis`; the range in sight stays where a person chose it.
+
+        `caption` is read while the mouse points at nothing.
+        """
         self.runs, self._splits = tuple(runs), splits
-        self.y_axis.setLabel(unit or None)
-        self.y_axis.showLabel(bool(unit))
+        self._texts, self._caption = (unit, title), caption
         self.x_axis.shows_seconds = axis == "seconds"
-        self.x_axis.setLabel(title)
-        self.x_axis.setHeight(34)
+        self._label_axes()
+        self._read_out("")
         if not self._is_zoomed:
             self.view_box.setXRange(0.0, self._end() * 1.04 or 1.0, padding=0)
         self._draw()
+
+    def _label_axes(self) -> None:
+        """Units stand beside the axes where there is room, else in the line above the curves."""
+        unit, title = self._texts
+        has_unit, has_title = bool(unit) and self.height() >= _UNIT_HEIGHT, self.height() >= _TITLE_HEIGHT
+        self.y_axis.setLabel(unit if has_unit else None)
+        self.y_axis.showLabel(has_unit)
+        self.x_axis.setLabel(title if has_title else None)
+        self.x_axis.showLabel(has_title)
+        self.x_axis.setHeight(34 if has_title else 18)
+
+    def _read_out(self, text: str) -> None:
+        unit = self._texts[0]
+        self.read_out.emit(text)
+        self._line.say(text or (f"{self._caption}; {unit}" if unit and self.height() < _UNIT_HEIGHT else self._caption))
 
     def say(self, sentence: str) -> None:
         """Why there is nothing to see; empty where there is."""
         self._empty.setText(sentence)
         self._empty.setVisible(bool(sentence))
 
+    def forget_zoom(self) -> None:
+        """The next curves are shown whole."""
+        self._is_zoomed = False
+        self.zoomed.emit(False)
+
     @Slot()
     def show_all(self) -> None:
         """The whole of the longest run."""
-        self._is_zoomed = False
-        self.zoomed.emit(False)
+        self.forget_zoom()
         self.view_box.setXRange(0.0, self._end() * 1.04 or 1.0, padding=0)
         self._draw()
 
@@ -220,6 +253,9 @@ class RunsPlot(pg.GraphicsLayoutWidget):
         super().resizeEvent(event)
         if hasattr(self, "_empty"):  # the base class resizes once while it is being made
             self._empty.setGeometry(self.rect())
+            self._line.setGeometry(_AXIS_WIDTH, 0, self.width() - _AXIS_WIDTH - 6, _LINE_HEIGHT)
+            self._label_axes()
+            self._read_out("")
 
     # --- looking closer
 
@@ -250,7 +286,7 @@ class RunsPlot(pg.GraphicsLayoutWidget):
         self._overlay.cross_x = None if nearest is None else nearest[1]
         self._overlay.dots = () if nearest is None else ((nearest[2], theme.class_colour(nearest[0].colour)),)
         self._overlay.update()
-        self.read_out.emit("" if nearest is None else f"{nearest[0].label}: {shown_value(nearest[2])}")
+        self._read_out("" if nearest is None else f"{nearest[0].label}: {shown_value(nearest[2])}")
 
     def _nearest(self, place: QPointF) -> tuple[DrawnRun, float, float] | None:
         """The run whose line is nearest to a place, and the point of the line; None where none is near."""

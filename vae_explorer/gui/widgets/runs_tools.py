@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QMenu, QSizePolicy, QToolButton, QWidget
 
 from vae_explorer.gui.tables.runs_filter import FACETS, RunsFilter, values_of
@@ -58,11 +59,7 @@ class RunsTools(QWidget):
         self.selected_button.setText("Selected ▾")
         self.selected_button.setToolTip("What can be done to the selected runs; a right click offers the same")
         self.selected_button.setMenu(selected_menu)
-        self.count = QLabel()
-        self.count.setProperty("variant", "muted")
-        self.count.setTextFormat(Qt.TextFormat.PlainText)
-        self.count.setMinimumWidth(1)
-        self.count.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.count = ShortenedLabel()
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
@@ -91,8 +88,7 @@ class RunsTools(QWidget):
 
     def say(self, text: str) -> None:
         """A few words at the end of the row."""
-        self.count.setText(text)
-        self.count.setToolTip(plain_tip(text))
+        self.count.say(text)
 
     def clear(self) -> None:
         """Search and filter nothing."""
@@ -150,6 +146,33 @@ class RunsTools(QWidget):
         chosen = ", ".join(self._rows.chosen.values())
         self.filter_button.setText(f"Filter: {_shortened(chosen, 20)} ▾" if chosen else "Filter ▾")
         self.filter_button.setToolTip("By status, model, data set, protocol, tag; and whether hidden runs are shown")
+
+
+class ShortenedLabel(QLabel):
+    """A muted line that asks for no width; what does not fit ends in an ellipsis and stands in the tool tip."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("variant", "muted")
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def say(self, text: str) -> None:
+        """Another text."""
+        self.setText(text)
+        self.setToolTip(plain_tip(text))
+
+    def minimumSizeHint(self) -> QSize:
+        """As narrow as need be."""
+        return QSize(0, super().minimumSizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """One line, vertically in the middle."""
+        painter = QPainter(self)
+        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        self.style().drawItemText(
+            painter, self.rect(), self.alignment(), self.palette(), self.isEnabled(), shown, self.foregroundRole()
+        )
 
 
 def _menu_button(name: str) -> QToolButton:

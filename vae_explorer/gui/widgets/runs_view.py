@@ -8,6 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import (
     QEvent,
+    QItemSelection,
     QItemSelectionModel,
     QModelIndex,
     QObject,
@@ -118,8 +119,10 @@ class RunsView(QTableView):
 
     def entries_selected(self) -> list[Entry]:
         """What is selected, in the order of the rows."""
-        rows = sorted(index.row() for index in self.selectionModel().selectedRows())
-        return [self.entry_at(row) for row in rows]
+        selection = self.selectionModel().selection()
+        parts = (selection.at(number) for number in range(selection.count()))
+        rows = {row for part in parts for row in range(part.top(), part.bottom() + 1)}
+        return [self.entry_at(row) for row in sorted(rows)]
 
     def entry_at(self, row: int) -> Entry:
         """The entry in a row in sight."""
@@ -132,12 +135,11 @@ class RunsView(QTableView):
 
     def select_paths(self, paths: Sequence[Path]) -> None:
         """Select these rows where they are in sight, and nothing else."""
-        wanted, selection = set(paths), self.selectionModel()
-        selection.clearSelection()
-        how = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
+        wanted, selection = set(paths), QItemSelection()
         for row in range(self.filter.rowCount()):
             if self.entry_at(row).path in wanted:
-                selection.select(self.filter.index(row, 0), how)
+                selection.select(self.filter.index(row, 0), self.filter.index(row, len(RUN_COLUMNS) - 1))
+        self.selectionModel().select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
 
     def edit_column(self, name: str) -> None:
         """Begin to edit a cell of the current row."""

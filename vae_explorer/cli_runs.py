@@ -11,7 +11,7 @@ from vae_explorer.runs import files
 from vae_explorer.runs.library import Library, LibraryScanner
 from vae_explorer.runs.run_directory import default_parent
 from vae_explorer.runs.run_summary import RunSummary
-from vae_explorer.runs.run_words import created_text, duration_text, score_text, size_text
+from vae_explorer.runs.run_words import created_text, duration_text, plain, score_text, size_text
 
 _HEAD = (
     "run", "status", "model", "data set", "protocol", "bound", "best held out", "at step", "steps", "h:min:s", "MB",
@@ -38,10 +38,10 @@ def list_runs(folder: Path | None, *, as_json: bool) -> int:
     else:
         _print_table([_HEAD, *map(_cells, library.runs)])
     for bad in library.bad_folders:
-        say(f"not a run: {_plain(bad.name)}: {_plain(bad.reason)}")
+        say(f"not a run: {plain(bad.name)}: {plain(bad.reason)}")
     for run in library.runs:
         if run.remark:
-            say(f"about {_plain(run.name)}: {_plain(run.remark)}")
+            say(f"about {plain(run.name)}: {plain(run.remark)}")
     if library.num_left_out:
         say(f"{library.num_left_out:,} more folders were not looked at; move some to another folder.")
     return 0
@@ -52,7 +52,7 @@ def _cells(run: RunSummary) -> tuple[str, ...]:
     label = label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"
     step = "" if run.best_step is None else f"{run.best_step:,}"
     return (
-        _plain(label), run.status, run.model, run.dataset, run.protocol, run.bound, score_text(run, run.best), step,
+        plain(label), run.status, run.model, run.dataset, run.protocol, run.bound, score_text(run, run.best), step,
         f"{run.steps:,}", duration_text(run.seconds), size_text(run.size_bytes), created_text(run),
     )  # fmt: skip
 
@@ -65,11 +65,6 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
             for cell, width, name in zip(row, widths, _HEAD, strict=True)
         ]
         say("  ".join(cells).rstrip())
-
-
-def _plain(text: str) -> str:
-    """One line: a folder's name may hold anything, also what would move a terminal's cursor."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _library_record(library: Library) -> dict[str, Any]:

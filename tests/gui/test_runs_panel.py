@@ -388,7 +388,8 @@ def test_a_run_is_opened_in_the_window(
     window.docks["runs"].raise_()
     panel.choose_folder(tmp_path / "runs")
     qtbot.waitUntil(lambda: names(panel) == {"stored"}, timeout=WAIT_MS)
-    assert panel.actions_menu.open.isVisible()
+    panel._fill_menu()
+    assert not panel.actions_menu.open.isEnabled(), "nothing is selected"
     select(panel, "stored")
     place = panel.view.visualRect(panel.view.currentIndex()).center()
     with qtbot.waitSignals([panel.open_asked, window.session.run_opened], timeout=WAIT_MS):
@@ -485,8 +486,46 @@ def test_the_question_names_what_goes_to_the_trash(panel: RunsPanel, qtbot: QtBo
     assert panel.ask_to_delete(runs) is False
     QTimer.singleShot(0, lambda: answer("Move to trash"))
     assert panel.ask_to_delete(runs[:1]) is True
-    assert seen[0].startswith("Move 2 runs to the trash? b\na")
+    assert seen[0].startswith("Move 2 runs to the trash?\n\nb\na")
     assert seen[1].startswith("Move b to the trash?")
+
+
+def test_odd_names_and_damaged_pictures_do_no_harm(panel: RunsPanel, qtbot: QtBot, folder: Path) -> None:
+    odd = folder / "<b>odd & bold\n\u202eturned"
+    picture = write_picture(make_run(odd) / "samples" / "a.png")
+    picture.write_bytes(picture.read_bytes()[:50])
+    (make_run(folder / "empty picture") / "samples").mkdir()
+    (folder / "empty picture" / "samples" / "a.png").write_bytes(b"")
+    (make_run(folder / "no picture") / "samples").mkdir()
+    (folder / "no picture" / "samples" / "a.png").write_text("GIF89a")
+    qtbot.waitUntil(lambda: len(panel.table.runs) == 7, timeout=WAIT_MS)
+    row = panel.table.row_of(odd)
+    cell = panel.table.index(row, COLUMN_OF["run"])
+    assert cell.data() == "<b>odd & bold??turned"
+    assert "&lt;b&gt;odd" in cell.data(Qt.ItemDataRole.ToolTipRole)
+    cell.data(Qt.ItemDataRole.DecorationRole)
+    qtbot.waitUntil(lambda: not panel.reading.is_busy and not panel.table._asking.isActive(), timeout=WAIT_MS)
+    panel.tools.choose("tag", "")
+    panel.table.setData(panel.table.index(row, COLUMN_OF["tags"]), "R&D")
+    panel.tools._fill_filter_menu()
+    parts = [action.menu() for action in panel.tools._filter_menu.actions() if action.text() == "Tag"]
+    assert [action.text() for action in parts[0].actions()] == ["All", "R&&D (1)"]
+
+
+def test_a_run_that_becomes_none_moves_to_the_others(panel: RunsPanel, qtbot: QtBot, folder: Path) -> None:
+    (folder / "b" / "run.toml").write_text("?")
+    qtbot.waitUntil(lambda: panel.tools.count.text() == "3 runs, 2 other folders", timeout=WAIT_MS)
+    last = panel.view.filter.rowCount() - 1
+    assert {panel.view.entry_at(last - 1).name, panel.view.entry_at(last).name} == {"b", "letters"}
+    assert panel.view.columnSpan(last - 1, COLUMN_OF["status"]) > 5
+
+
+def test_marks_of_runs_that_are_gone_are_forgotten(panel: RunsPanel, qtbot: QtBot, folder: Path) -> None:
+    elsewhere = folder.parent / "elsewhere" / "x"
+    panel.table.mark_runs([folder / "a", folder / "b", elsewhere], is_pinned=True)
+    (folder / "b").rename(folder.parent / "b")
+    qtbot.waitUntil(lambda: "b" not in names(panel), timeout=WAIT_MS)
+    assert set(panel.memory()["marks"]) == {str(folder / "a"), str(elsewhere)}
 
 
 def test_paths_are_copied_and_a_folder_is_chosen(

@@ -20,6 +20,7 @@ from vae_explorer.runs.run_directory import CONFIG_FILE, EVENTS_FILE, METRICS_FI
 from vae_explorer.runs.run_notes import NOTES_FILE
 from vae_explorer.runs.run_status import RunStatus
 from vae_explorer.runs.run_summary import SAMPLES_FOLDER, RunReader, RunSummary
+from vae_explorer.runs.run_words import plain
 from vae_explorer.runs.writer_lock import LOCK_FILE
 
 MOST_FOLDERS = 20_000
@@ -37,8 +38,8 @@ class BadFolder:
 
     @property
     def name(self) -> str:
-        """The folder's name."""
-        return self.path.name
+        """The folder's name, in one line."""
+        return plain(self.path.name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,6 +5,7 @@ RUN/
   metrics.csv    events.jsonl    append-only (`recorder`)
   checkpoints/   000123456/ ...  (`checkpoint`)
   samples/       sample grids
+  notes.toml     what a person says of it (`run_notes`)
   writer.lock    who writes, while it does (`writer_lock`)
 """
 

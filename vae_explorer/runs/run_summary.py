@@ -22,6 +22,7 @@ from vae_explorer.runs.own_files import own_file, own_files, own_folder
 from vae_explorer.runs.run_directory import CONFIG_FILE, EVENTS_FILE, METRICS_FILE, run_config_from_file_table
 from vae_explorer.runs.run_notes import NOTES_FILE, RunNotes, read_notes
 from vae_explorer.runs.run_status import Judgement, RunStatus, judge
+from vae_explorer.runs.run_words import plain
 
 if TYPE_CHECKING:
     from vae_explorer.models.record import Term
@@ -69,8 +70,8 @@ class RunSummary:
 
     @property
     def label(self) -> str:
-        """What the run is called: its title, else its name."""
-        return self.notes.title or self.path.name
+        """What the run is called, in one line: its title, else its name."""
+        return plain(self.notes.title or self.path.name)
 
     @property
     def model(self) -> str:

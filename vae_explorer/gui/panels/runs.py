@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QPoint, Qt, QTimer, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from vae_explorer.gui import theme
 from vae_explorer.gui.panels.runs_curves import CurvesPage
+from vae_explorer.gui.panels.runs_deleting import ask_to_delete, why_kept
 from vae_explorer.gui.panels.runs_difference import DifferencePage
 from vae_explorer.gui.run_marks import marks_of, marks_table
 from vae_explorer.gui.tables.runs_table import RunsTable
@@ -22,7 +23,6 @@ from vae_explorer.gui.widgets.runs_tools import RunsTools
 from vae_explorer.gui.widgets.runs_view import RunsView
 from vae_explorer.runs import files
 from vae_explorer.runs.library import BadFolder
-from vae_explorer.runs.run_status import RunStatus
 from vae_explorer.runs.run_summary import RunSummary
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 _NEAR = "panel.runs"
 LOOK_MS = 2000
 _REST_OF_LOOKS = 20.0  # so many times as long as a look took, at least, is rested after it
-_MOST_NAMED = 6
 _SHARES, _FIRST_WIDTH = (3, 2), 200
 
 
@@ -53,7 +52,7 @@ class RunsPanel(QWidget):
         self.reading = LibraryReading(self)
         self.table = RunsTable(self)
         self.view = RunsView(self.table)
-        self.actions_menu = RunActions(self, can_open=hasattr(session, "open_run"))
+        self.actions_menu = RunActions(self)
         self.tools = RunsTools(self.table, self.view.filter, self.actions_menu)
         self.curves, self.difference = CurvesPage(), DifferencePage()
         self.sentence = wrapped("")
@@ -191,7 +190,8 @@ class RunsPanel(QWidget):
         if read.folder != self.folder:
             return
         self._looked_at = read.folder
-        self._trouble = "" if read.failure is None else f"{read.failure.message} {read.failure.hint}"
+        is_new = read.is_missing and self._folder is None  # it will be made with the first run
+        self._trouble = "" if read.failure is None or is_new else f"{read.failure.message} {read.failure.hint}"
         library = read.library
         self._left_out = 0 if library is None else library.num_left_out
         if library is None:
@@ -218,8 +218,6 @@ class RunsPanel(QWidget):
     def _why_empty(self) -> str:
         if self._looked_at != self.folder:
             return f"Looking at {self.folder}…"
-        if self._folder is None and not files.exists(self.folder):
-            return f"There are no runs in {self.folder} yet. Press Train (Ctrl+T), or choose another folder above."
         if self._trouble:
             return self._trouble
         if self.table.entries:
@@ -268,8 +266,7 @@ class RunsPanel(QWidget):
         """Ask to look at the current run in the window."""
         entry = self.view.current_entry()
         if isinstance(entry, RunSummary):
-            if self.actions_menu.open.isVisible():
-                self.open_asked.emit(entry.path)
+            self.open_asked.emit(entry.path)
         elif isinstance(entry, BadFolder):
             self.session.post("info", f"{entry.name} is not a run.", entry.reason, _NEAR)
 
@@ -325,48 +322,15 @@ class RunsPanel(QWidget):
     def delete_selected(self) -> None:
         """Ask, then move the selected runs to the desktop's trash; a run that is being written is refused."""
         entries = self.view.entries_selected()
-        runs = self._selected_runs()
-        if not entries:
-            return
-        if len(runs) < len(entries):
-            hint = "Select runs only; other folders are left to a file browser."
-            self.session.post("info", "Only runs are moved to the trash from here.", hint, _NEAR)
-            return
-        for run in runs:
-            if run.status is RunStatus.RUNNING or self._is_trained_here(run):
-                hint = "Stop its training first, then delete it."
-                self.session.post("warning", f"{run.label} is being written.", hint, _NEAR)
-                return
-        if self.ask_to_delete(runs):
-            self.reading.move_to_trash(self.folder, [run.path for run in runs])
-
-    def _is_trained_here(self, run: RunSummary) -> bool:
-        ours = self.session.run_directory
-        if ours is None or not (self.session.is_running or self.session.unsaved):
-            return False
-        try:
-            return ours.path.samefile(run.path)
-        except OSError:
-            return False
+        refusal = why_kept(entries, self.session)
+        if refusal is not None:
+            self.session.post("warning", refusal.message, refusal.hint, _NEAR)
+        elif entries and self.ask_to_delete(self._selected_runs()):
+            self.reading.move_to_trash(self.folder, [entry.path for entry in entries])
 
     def ask_to_delete(self, runs: list[RunSummary]) -> bool:
         """Whether these runs shall go to the trash."""
-        what = runs[0].label if len(runs) == 1 else f"{len(runs)} runs"
-        names = [run.name for run in runs[:_MOST_NAMED]]
-        if len(runs) > _MOST_NAMED:
-            names.append(f"and {len(runs) - _MOST_NAMED} more")
-        box = QMessageBox(self)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle("VAE Explorer")
-        box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setText(f"Move {what} to the trash?")
-        box.setInformativeText("\n".join(names) + "\n\nThe desktop's trash keeps them until it is emptied.")
-        move = box.addButton("Move to trash", QMessageBox.ButtonRole.DestructiveRole)
-        box.setDefaultButton(box.addButton("Keep", QMessageBox.ButtonRole.RejectRole))
-        box.exec()
-        answer = box.clickedButton() is move
-        box.deleteLater()
-        return answer
+        return ask_to_delete(self, runs)
 
     @Slot(object)
     def _tell_trashed(self, trashed: Trashed) -> None:
@@ -394,7 +358,11 @@ class RunsPanel(QWidget):
         """Folder, columns, order, choices of the plot, and marks; a table of plain values."""
         folder = {} if self._folder is None else {"folder": str(self._folder)}
         split = {"split": self.splitter.sizes()} if self._is_split_chosen else {}
-        marks = marks_table(self.table.marks)
+        there = {str(entry.path) for entry in self.table.entries}
+        folder_name = str(self._looked_at)
+        # Marks of runs that were seen to be gone are not kept for ever.
+        kept = {p: m for p, m in self.table.marks.items() if p in there or str(Path(p).parent) != folder_name}
+        marks = marks_table(kept)
         return folder | split | {"table": self.view.memory(), "curves": self.curves.memory(), "marks": marks}
 
     def restore(self, table: Mapping[str, Any]) -> None:

@@ -74,10 +74,14 @@ class RunsTable(QAbstractTableModel):
                 self.beginRemoveRows(QModelIndex(), row, row)
                 del self.entries[row]
                 self.endRemoveRows()
+        is_moved = False
         for row, entry in enumerate(self.entries):
             if found[entry.path] is not entry:
+                is_moved |= type(found[entry.path]) is not type(entry)
                 self.entries[row] = found[entry.path]
                 self._row_changed(row)
+        if is_moved:
+            self.sort(*self._order)
         for path in found.keys() - known:
             after = self._sorted([*self.entries, found[path]])
             row = next(row for row, entry in enumerate(after) if entry.path == path)

@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,12 +39,15 @@ _PROGRESS_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class LibraryRead:
-    """What a look at a folder found, and how long it took; `failure` where the folder could not be read."""
+    """What a look at a folder found, and how long it took; `failure` where the folder could not be read, and whether
+    that is because it is not there.
+    """
 
     folder: Path
     library: Library | None
     seconds: float
     failure: Failure | None = None
+    is_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +67,17 @@ class _Waiting:
     is_kept: bool = False
 
 
-@dataclass(slots=True)
-class _Queue:
-    """What waits, by kind, in order of arrival."""
-
-    waiting: dict[str, _Waiting] = field(default_factory=dict)
-    num_kept: int = 0
-
-
 class LibraryReading(QObject):
     """Made and called in the GUI thread, where its signals are emitted.
 
     library_read(LibraryRead); progressed(HowFarLooked); curves_read(ReadCurves); thumbnails_read(dict of Picture to
-    QImage); notes_kept(Path, RunNotes); trashed(Trashed); failed(Failure): notes, curves or a deletion came to nothing.
+    QImage); trashed(Trashed); failed(Failure): notes, curves or a deletion came to nothing.
     """
 
     library_read = Signal(object)
     progressed = Signal(object)
     curves_read = Signal(object)
     thumbnails_read = Signal(object)
-    notes_kept = Signal(object, object)
     trashed = Signal(object)
     failed = Signal(object)
     _ended = Signal(object)
@@ -92,7 +86,7 @@ class LibraryReading(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._thread: threading.Thread | None = None
-        self._queue = _Queue()
+        self._waiting: dict[str, _Waiting] = {}
         self._closed = threading.Event()
         self._overtaken = threading.Event()
         self._scanner: LibraryScanner | None = None
@@ -105,7 +99,7 @@ class LibraryReading(QObject):
     @property
     def is_busy(self) -> bool:
         """Whether anything is under way or waits."""
-        return self._thread is not None or bool(self._queue.waiting)
+        return self._thread is not None or bool(self._waiting)
 
     def look(self, folder: Path) -> None:
         """Look at a folder, again only at what changed since; one that another folder overtakes is given up."""
@@ -120,7 +114,7 @@ class LibraryReading(QObject):
     def read_thumbnails(self, pictures: Sequence[Picture]) -> None:
         """Read and shrink pictures."""
         chosen = tuple(pictures)
-        self._ask(f"thumbnails {id(chosen)}", lambda: {picture: _thumbnail(picture) for picture in chosen})
+        self._ask(f"thumbnails {id(chosen)}", lambda: self._thumbnails(chosen))
 
     def write_notes(self, run: Path, notes: RunNotes) -> None:
         """Keep what a person says of a run, also when the window closes meanwhile."""
@@ -135,30 +129,30 @@ class LibraryReading(QObject):
         """Give up what can be done again, keep what a person wrote, and wait at most so many seconds."""
         self._closed.set()
         until = time.monotonic() + deadline
-        kept = [waiting for waiting in self._queue.waiting.values() if waiting.is_kept]
-        self._queue.waiting.clear()
+        kept = [waiting for waiting in self._waiting.values() if waiting.is_kept]
+        self._waiting.clear()
         if self._thread is not None:
             self._thread.join(max(0.0, until - time.monotonic()))
             self._thread = None
         for waiting in kept:
-            waiting.work()
+            with contextlib.suppress(UserError):  # nobody is there any more to be told
+                waiting.work()
 
     # --- one thing after the other
 
     def _ask(self, kind: str, work: Callable[[], object], is_kept: bool = False) -> None:
         if self._closed.is_set():
             return
-        self._queue.waiting[kind] = _Waiting(work, is_kept)
+        self._waiting[kind] = _Waiting(work, is_kept)
         if self._thread is None:
             self._start_next()
 
     def _start_next(self) -> None:
-        waiting = self._queue.waiting
-        if self._closed.is_set() or not waiting:
+        if self._closed.is_set() or not self._waiting:
             return
         # What a person waits for comes before the next look.
-        kind = next((kind for kind in waiting if kind != "look"), "look")
-        following = waiting.pop(kind)
+        kind = next((kind for kind in self._waiting if kind != "look"), "look")
+        following = self._waiting.pop(kind)
         self._overtaken.clear()
         # Not a daemon where a person's words are at stake.
         self._thread = threading.Thread(
@@ -195,10 +189,8 @@ class LibraryReading(QObject):
                 self.trashed.emit(result)
             case dict():
                 self.thumbnails_read.emit(result)
-            case _NotesKept():
-                self.notes_kept.emit(result.run, result.notes)
             case None:
-                pass  # nothing new, or given up
+                pass  # done, nothing new, or given up
             case _:
                 self.curves_read.emit(result)
 
@@ -212,7 +204,11 @@ class LibraryReading(QObject):
 
     # --- in the thread
 
+    def _thumbnails(self, pictures: tuple[Picture, ...]) -> dict[Picture, QImage]:
+        return {picture: _thumbnail(picture) for picture in pictures if not self._closed.is_set()}
+
     def _look(self, folder: Path) -> LibraryRead | None:
+        from vae_explorer.runs import files
         from vae_explorer.runs.library import LibraryScanner
 
         begin = time.monotonic()
@@ -230,20 +226,15 @@ class LibraryReading(QObject):
         try:
             library = self._scanner.scan(self._is_overtaken, tell)
         except UserError as error:
-            return LibraryRead(folder, None, time.monotonic() - begin, failure_of(error))
+            is_missing = not files.exists(folder)
+            return LibraryRead(folder, None, time.monotonic() - begin, failure_of(error), is_missing)
         return None if self._is_overtaken() else LibraryRead(folder, library, time.monotonic() - begin)
 
 
-@dataclass(frozen=True, slots=True)
-class _NotesKept:
-    run: Path
-    notes: RunNotes
-
-
-def _write_notes(run: Path, notes: RunNotes) -> _NotesKept:
+def _write_notes(run: Path, notes: RunNotes) -> None:
     from vae_explorer.runs.run_notes import write_notes
 
-    return _NotesKept(run, write_notes(run, notes))
+    write_notes(run, notes)
 
 
 def _thumbnail(picture: Picture) -> QImage:
@@ -254,6 +245,7 @@ def _thumbnail(picture: Picture) -> QImage:
     if status is None or status.st_size > _MOST_THUMBNAIL_BYTES:
         return QImage()
     reader = QImageReader(str(picture.path), b"png")
+    reader.setAutoDetectImageFormat(False)
     size = reader.size()
     if not size.isValid() or size.width() * size.height() > _MOST_THUMBNAIL_PIXELS:
         return QImage()

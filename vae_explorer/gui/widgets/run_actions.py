@@ -35,10 +35,9 @@ class RunActions(QMenu):
     edit_wanted = Signal(str)
     marked = Signal(object)
 
-    def __init__(self, parent: QWidget, *, can_open: bool) -> None:
+    def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.open = self._action("Open", self.open_wanted, "Return")
-        self.open.setVisible(can_open)
         self.addSeparator()
         self.pin = self._mark_action("Pin", "is_pinned")
         self.hide_run = self._mark_action("Hide", "is_hidden")

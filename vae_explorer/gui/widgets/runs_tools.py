@@ -113,11 +113,9 @@ class RunsTools(QWidget):
             chosen = self._rows.chosen.get(facet, "")
             if not values and not chosen:
                 continue
-            part = menu.addMenu(title if not chosen else f"{title}: {_shortened(chosen, 30)}")
+            part = menu.addMenu(_menu_text(title if not chosen else f"{title}: {_shortened(chosen, 30)}"))
             for value in ("", *sorted({*values, *filter(None, [chosen])})[:_MOST_CHOICES]):
-                # A single & would become the line under a letter.
-                text = f"{value} ({values[value]:,})".replace("&", "&&") if value else "All"
-                action = part.addAction(text)
+                action = part.addAction(_menu_text(f"{value} ({values[value]:,})") if value else "All")
                 action.setCheckable(True)
                 action.setChecked(value == chosen)
                 action.triggered.connect(partial(self.choose, facet, value))
@@ -181,6 +179,11 @@ def _menu_button(name: str) -> QToolButton:
     button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return button
+
+
+def _menu_text(text: str) -> str:
+    """A single & would become the line under a letter."""
+    return text.replace("&", "&&")
 
 
 def _counted(num: int, what: str) -> str:

@@ -188,8 +188,8 @@ def test_rows_of_too_many_splits_are_no_rows_of_a_run(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     write(path, ["step,split\n", *(f"{row},split {row}\n" for row in range(20))])
     curves = read_whole(path)
-    assert len(curves.splits) == 8
-    assert curves.num_damaged == 12
+    assert len(curves.splits) == 4
+    assert curves.num_damaged == 16
 
 
 def test_what_is_not_finite_is_no_extreme(tmp_path: Path) -> None:

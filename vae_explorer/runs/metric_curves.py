@@ -20,7 +20,7 @@ from vae_explorer.runs.metric_rows import Floats, MetricHeader, MetricRows, Whol
 MOST_STRETCHES = 2048
 """A power of two. Once there are more, neighbours are joined in pairs."""
 
-_MOST_SPLITS = 8
+_MOST_SPLITS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +70,9 @@ class MetricCurves:
         stretches = self._splits.get(split)
         if stretches is None or self._header is None:
             return ()
-        return tuple(name for at, name in enumerate(self._header.curves) if stretches.count_CS[at].any())
+        return tuple(
+            name for at, name in enumerate(self._header.curves) if stretches.count_CS[at, : stretches.num].any()
+        )
 
     def read(self, most_bytes: int = 2**62) -> bool:
         """Take in what was added since, about so many bytes of it at most; whether more is there.
@@ -115,11 +117,11 @@ class MetricCurves:
         header, stretches = self._header, self._splits.get(split)
         if header is None or stretches is None or name not in header.curves or axis not in header.axes:
             return Curve(*(np.empty(0),) * 5)
-        at = header.curves.index(name)
-        count_S = stretches.count_CS[at].copy()
-        mean_S = stretches.total_CS[at] / np.where(count_S > 0, count_S, np.nan)
-        x_S = stretches.last_AS[header.axes.index(axis)].copy()
-        return Curve(x_S, stretches.low_CS[at].copy(), stretches.high_CS[at].copy(), mean_S, count_S)
+        at, in_use = header.curves.index(name), slice(0, stretches.num)
+        count_S = stretches.count_CS[at, in_use].copy()
+        mean_S = stretches.total_CS[at, in_use] / np.where(count_S > 0, count_S, np.nan)
+        x_S = stretches.last_AS[header.axes.index(axis), in_use].copy()
+        return Curve(x_S, stretches.low_CS[at, in_use].copy(), stretches.high_CS[at, in_use].copy(), mean_S, count_S)
 
 
 def _axes(rows: MetricRows, row_index_N: Whole, place_S: Whole) -> Floats:
@@ -127,25 +129,29 @@ def _axes(rows: MetricRows, row_index_N: Whole, place_S: Whole) -> Floats:
 
 
 class _Stretches:
-    """Lowest, highest, total and count of every column over stretches of `width` rows, and the axes of the last row."""
+    """Lowest, highest, total and count of every column over stretches of `width` rows, and the axes of the last row.
+
+    The first `num` of them are in use.
+    """
 
     def __init__(self, num_columns: int, num_axes: int, most: int) -> None:
         self.width = 1
+        self.num = 0
         self.num_rows = 0
-        self.low_CS = self.high_CS = self.total_CS = self.count_CS = np.empty((num_columns, 0))
-        self.last_AS = np.empty((num_axes, 0))
+        self.low_CS, self.high_CS, self.total_CS, self.count_CS = np.empty((4, num_columns, most))
+        self.last_AS = np.empty((num_axes, most))
         self._most = most
 
     @np.errstate(over="ignore", invalid="ignore")
     def add(self, values_CN: Floats, axes_of: Callable[[Whole], Floats]) -> None:
         """More rows; `axes_of` gives the axes (A, S) of those at the places asked for, so that no others are read."""
-        num = values_CN.shape[1]
-        while self.num_rows + num > self._most * self.width:
+        num_new = values_CN.shape[1]
+        while self.num_rows + num_new > self._most * self.width:
             self._join_pairs()
         begun = self.num_rows % self.width
-        starts_S = np.arange(-begun, num, self.width)
+        starts_S = np.arange(-begun, num_new, self.width)
         starts_S[0] = 0
-        last_S = np.append(starts_S[1:], num) - 1
+        last_S = np.append(starts_S[1:], num_new) - 1
         is_finite = np.isfinite(values_CN)
         gaps = np.flatnonzero(~is_finite.all(axis=1))
         values_CN[gaps] = np.where(is_finite[gaps], values_CN[gaps], np.nan)
@@ -153,29 +159,28 @@ class _Stretches:
         total = np.add.reduceat(values_CN, starts_S, axis=1)
         total[gaps] = np.add.reduceat(np.nan_to_num(values_CN[gaps]), starts_S, axis=1)
         count = np.add.reduceat(is_finite, starts_S, axis=1, dtype=np.float64)
-        axes = axes_of(last_S)
+        first = self.num - (begun > 0)
         if begun:
-            low[:, 0] = np.fmin(low[:, 0], self.low_CS[:, -1])
-            high[:, 0] = np.fmax(high[:, 0], self.high_CS[:, -1])
-            total[:, 0] += self.total_CS[:, -1]
-            count[:, 0] += self.count_CS[:, -1]
-        whole = slice(0, self.low_CS.shape[1] - (begun > 0))
-        self.low_CS = np.concatenate((self.low_CS[:, whole], low), axis=1)
-        self.high_CS = np.concatenate((self.high_CS[:, whole], high), axis=1)
-        self.total_CS = np.concatenate((self.total_CS[:, whole], total), axis=1)
-        self.count_CS = np.concatenate((self.count_CS[:, whole], count), axis=1)
-        self.last_AS = np.concatenate((self.last_AS[:, whole], axes), axis=1)
-        self.num_rows += num
+            low[:, 0] = np.fmin(low[:, 0], self.low_CS[:, first])
+            high[:, 0] = np.fmax(high[:, 0], self.high_CS[:, first])
+            total[:, 0] += self.total_CS[:, first]
+            count[:, 0] += self.count_CS[:, first]
+        self.num = first + len(starts_S)
+        for kept, new in zip(self._parts(), (low, high, total, count, axes_of(last_S)), strict=True):
+            kept[:, first : self.num] = new
+        self.num_rows += num_new
 
     @np.errstate(over="ignore", invalid="ignore")
     def _join_pairs(self) -> None:
         self.width *= 2
-        num = self.low_CS.shape[1]
-        if not num:
-            return
-        starts = np.arange(0, num, 2)
-        self.low_CS = np.fmin.reduceat(self.low_CS, starts, axis=1)
-        self.high_CS = np.fmax.reduceat(self.high_CS, starts, axis=1)
-        self.total_CS = np.add.reduceat(self.total_CS, starts, axis=1)
-        self.count_CS = np.add.reduceat(self.count_CS, starts, axis=1)
-        self.last_AS = self.last_AS[:, np.minimum(starts + 1, num - 1)]
+        starts = np.arange(0, self.num, 2)
+        second = np.minimum(starts + 1, self.num - 1)
+        for kept, join in zip(self._parts(), (np.fmin, np.fmax, np.add, np.add, None), strict=True):
+            if join is None:
+                kept[:, : len(starts)] = kept[:, second]
+            elif self.num:
+                kept[:, : len(starts)] = join.reduceat(kept[:, : self.num], starts, axis=1)
+        self.num = len(starts)
+
+    def _parts(self) -> tuple[Floats, ...]:
+        return (self.low_CS, self.high_CS, self.total_CS, self.count_CS, self.last_AS)

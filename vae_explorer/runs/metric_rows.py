@@ -26,7 +26,7 @@ SPLIT = "split"
 AXES = ("images_seen", "step", "seconds", "epoch")
 """Columns that say where a row stands; all others are curves."""
 
-_MOST_COLUMNS = 256
+_MOST_COLUMNS = 64
 _NOT_OURS = "It was not written by VAE Explorer."
 
 _PAD = b"\n" * 16  # so that the sixteen characters before the end of any cell can be loaded
@@ -193,7 +193,11 @@ def _numbers(padded: NDArray[np.uint8], begins: Whole, ends: Whole) -> tuple[Flo
         return numbers, full
     is_negative = padded[len(_PAD) :][begins] == _MINUS
     lengths -= is_negative
-    numbers, scale, is_read = _short_decimals(padded, ends, lengths)
+    words = _words_before(padded, ends)
+    if len(words) > 1 and _are_alike(words, lengths, is_negative):  # a setting that was never changed
+        number, wrong_first = _numbers(padded, begins[:1], ends[:1])
+        return np.repeat(number, len(words)), np.arange(len(words) if len(wrong_first) else 0)
+    numbers, scale, is_read = _short_decimals(words, lengths)
     for others in (_long_decimals, _decimals_with_exponent):
         left = np.flatnonzero(~is_read)
         if not len(left):
@@ -211,13 +215,19 @@ def _numbers(padded: NDArray[np.uint8], begins: Whole, ends: Whole) -> tuple[Flo
     return numbers, np.array(wrong, np.intp)
 
 
+def _are_alike(words: Words, lengths: Whole, is_negative: Flags) -> bool:
+    length = lengths[0]
+    is_same = length <= _SHORT and bool((lengths == length).all()) and bool((is_negative == is_negative[0]).all())
+    return is_same and not ((words ^ words[0]) & _KEPT[length]).any()
+
+
 # Each of the three takes cells without their sign and gives the number that the digits make, a power of ten to divide
 # it by, and whether the cell was of this form. Both numbers are exact, so that the quotient is what `float` would give.
 
 
-def _short_decimals(padded: NDArray[np.uint8], ends: Whole, lengths: Whole) -> tuple[Floats, Floats, Flags]:
-    """At most eight characters."""
-    word = (_words_before(padded, ends) ^ _ZEROS) & _KEPT[np.minimum(lengths, _SHORT)]
+def _short_decimals(words: Words, lengths: Whole) -> tuple[Floats, Floats, Flags]:
+    """At most eight characters, those that the words end with."""
+    word = (words ^ _ZEROS) & _KEPT[np.minimum(lengths, _SHORT)]
     dot = _dot(word)
     digits = _without_dot(word, dot)
     is_read = (_no_digits(digits) == 0) & (lengths <= _SHORT) & (lengths > (dot > 0))
@@ -244,7 +254,7 @@ def _long_decimals(padded: NDArray[np.uint8], ends: Whole, lengths: Whole) -> tu
 
 def _decimals_with_exponent(padded: NDArray[np.uint8], ends: Whole, lengths: Whole) -> tuple[Floats, Floats, Flags]:
     """At most eight characters before an exponent of two digits, as in 1e-05."""
-    whole, scale, is_read = _short_decimals(padded, ends - _EXPONENT, lengths - _EXPONENT)
+    whole, scale, is_read = _short_decimals(_words_before(padded, ends - _EXPONENT), lengths - _EXPONENT)
     letter, sign, *digits = ((_words_before(padded, ends) >> np.uint64(8 * place)) & _BYTE for place in range(4, 8))
     tens, ones = (digit.astype(np.int64) - ord("0") for digit in digits)
     power = 10 * tens + ones

@@ -17,9 +17,8 @@ from vae_explorer.gui.panels.runs_difference import DifferencePage
 from vae_explorer.gui.run_marks import marks_of, marks_table
 from vae_explorer.gui.tables.runs_table import RunsTable
 from vae_explorer.gui.threads.library_reading import LibraryReading
-from vae_explorer.gui.widgets.group_parts import wrapped
 from vae_explorer.gui.widgets.run_actions import RunActions
-from vae_explorer.gui.widgets.runs_tools import RunsTools
+from vae_explorer.gui.widgets.runs_tools import RunsTools, ShortenedLabel
 from vae_explorer.gui.widgets.runs_view import RunsView
 from vae_explorer.runs import files
 from vae_explorer.runs.library import BadFolder
@@ -55,7 +54,7 @@ class RunsPanel(QWidget):
         self.actions_menu = RunActions(self)
         self.tools = RunsTools(self.table, self.view.filter, self.actions_menu)
         self.curves, self.difference = CurvesPage(), DifferencePage()
-        self.sentence = wrapped("")
+        self.sentence = ShortenedLabel()
         self._folder: Path | None = None
         self._looked_at: Path | None = None
         self._trouble = ""
@@ -258,7 +257,7 @@ class RunsPanel(QWidget):
         if self._left_out:
             parts.append(f"{self._left_out:,} more folders were not looked at; move some to another folder.")
         text = " ".join(filter(None, parts))
-        self.sentence.setText(text)
+        self.sentence.say(text)
         self.sentence.setVisible(bool(text))
 
     @Slot()

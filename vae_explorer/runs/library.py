@@ -134,7 +134,7 @@ def _key(path: Path) -> tuple[object, ...]:
     found: list[object] = [os.lstat(path).st_mtime_ns]
     for name in _WATCHED:
         try:
-            status = os.lstat(path / name)
+            status = os.lstat(f"{path}{os.sep}{name}")  # a Path for each would take longer than the look itself
         except OSError:
             found.append(None)
         else:

@@ -7,7 +7,6 @@ exponent, `nan`, blanks) goes through `float`.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,22 +64,32 @@ class MetricHeader:
             raise FileError(path, f"{path} has no column '{SPLIT}'.", _NOT_OURS)
         if len(self.names) > _MOST_COLUMNS or len(set(self.names)) < len(self.names):
             raise FileError(path, f"{path} has too many columns, or two of one name.", _NOT_OURS)
-        self.split_at = self.names.index(SPLIT)
+        self._places = {name: place for place, name in enumerate(self.names)}
         self.curves = tuple(name for name in self.names if name != SPLIT and name not in AXES)
         self.axes = tuple(name for name in AXES if name in self.names)
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def row(self, line: bytes) -> dict[str, float]:
-        """The finite numbers of a single line; empty where it has another number of cells."""
+    def numbers(self, line: bytes, names: Sequence[str]) -> tuple[float, ...] | None:
+        """The cells of those columns in a single line, nan where they are none; None where the line is none of ours."""
         cells = line.split(b",")
-        found = {}
-        for name, cell in zip(self.names, cells, strict=False) if len(cells) == len(self.names) else ():
-            with contextlib.suppress(ValueError):
-                if name != SPLIT and math.isfinite(value := float(cell)):
-                    found[name] = value
-        return found
+        if len(cells) != len(self.names):
+            return None
+        return tuple(_number(cells[self._places[name]]) for name in names)
+
+    def row(self, line: bytes) -> dict[str, float]:
+        """All finite numbers of a single line; empty where it is none of ours."""
+        names = (*self.axes, *self.curves)
+        numbers = self.numbers(line, names) or ()
+        return {name: number for name, number in zip(names, numbers, strict=False) if math.isfinite(number)}
+
+
+def _number(cell: bytes) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan
 
 
 class MetricRows:

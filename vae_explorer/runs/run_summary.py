@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,13 +12,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from vae_explorer.config import read_toml
 from vae_explorer.errors import FileError
 from vae_explorer.runs.comparable import bound_of, score_term
 from vae_explorer.runs.growing_file import GrowingFile
-from vae_explorer.runs.metric_rows import MetricHeader, MetricRows, only_split
+from vae_explorer.runs.metric_rows import MetricHeader, only_split
 from vae_explorer.runs.own_files import own_file, own_files, own_folder
 from vae_explorer.runs.run_directory import CONFIG_FILE, EVENTS_FILE, METRICS_FILE, run_config_from_file_table
 from vae_explorer.runs.run_notes import NOTES_FILE, RunNotes, read_notes
@@ -209,22 +208,18 @@ class _Scores:
         self.last_heldout = header.row(lines[lines.rfind(b"\n", 0, -1) + 1 :]) or self.last_heldout
         if self.term.name not in header.names or "step" not in header.names:
             return
-        rows = MetricRows(header, lines)
-        self.num_damaged += len(rows.damaged)
-        value_N, step_N = rows.values([self.term.name, "step"])[0]
-        is_counted_N = np.isfinite(value_N)
-        if not is_counted_N.any():
-            return
-        value_N, step_N = value_N[is_counted_N], step_N[is_counted_N]
-        is_higher = self.term.better == "higher"
-        at = int(value_N.argmax() if is_higher else value_N.argmin())
-        value = float(value_N[at])
-        if self.best is None or (value > self.best if is_higher else value < self.best):
-            self.best, self.best_step = value, _whole(step_N[at])
+        sign = 1.0 if self.term.better == "higher" else -1.0
+        # A few checks in a run of some minutes: to call numpy for them takes longer.
+        for line in lines.splitlines():
+            numbers = header.numbers(line, (self.term.name, "step"))
+            if numbers is None:
+                self.num_damaged += 1
+            elif math.isfinite(numbers[0]) and (self.best is None or sign * numbers[0] > sign * self.best):
+                self.best, self.best_step = numbers[0], _whole(numbers[1])
 
 
 def _whole(value: float | None) -> int:
-    return int(value) if value is not None and np.isfinite(value) and abs(value) < 2**63 else 0
+    return int(value) if value is not None and math.isfinite(value) and abs(value) < 2**63 else 0
 
 
 def _created(text: object, otherwise: float) -> datetime:

@@ -229,6 +229,16 @@ def test_damaged_parts_cost_only_themselves(tmp_path: Path) -> None:
             file.write("4,5,6\n")
 
 
+def test_damaged_checks_are_left_out_and_counted(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "run", num_rows=200)
+    lines = (path / METRICS_FILE).read_text().splitlines(keepends=True)
+    damaged = [line.replace("heldout", "heldout,,") if ",heldout," in line else line for line in lines[:110]]
+    (path / METRICS_FILE).write_text("".join([*damaged, *lines[110:]]))
+    found = only_run(tmp_path)
+    assert found.remark == "Damaged lines of metrics.csv are left out: 2."
+    assert found.best_step in {12 * 150, 12 * 200}
+
+
 def test_of_a_folder_that_is_itself_a_run_that_run_is_listed(tmp_path: Path) -> None:
     make_run(tmp_path / "run", num_checkpoints=2)
     found = LibraryScanner(tmp_path / "run").scan()
@@ -261,6 +271,19 @@ def test_a_look_can_be_cancelled_and_goes_on_later(tmp_path: Path) -> None:
     assert [run.name for run in partly.runs] == ["run-0", "run-1"]
     assert told == [(1, 5), (2, 5)]
     assert len(scanner.scan().runs) == 5
+
+
+def test_a_run_that_goes_away_during_a_look_is_not_listed(tmp_path: Path) -> None:
+    for number in range(3):
+        make_run(tmp_path / f"run-{number}")
+
+    def remove_the_last(done: int, _total: int) -> None:
+        if done == 1:
+            shutil.rmtree(tmp_path / "run-2")
+
+    found = LibraryScanner(tmp_path).scan(progress=remove_the_last)
+    assert [run.name for run in found.runs] == ["run-0", "run-1"]
+    assert found.bad_folders == ()
 
 
 def test_folders_beyond_the_most_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ def append(path: Path, text: str) -> None:
 
 
 def read_whole(path: Path, most_stretches: int = 2048) -> MetricCurves:
-    curves = MetricCurves(path, most_stretches)
+    curves = MetricCurves(path, most_stretches=most_stretches)
     while curves.read():
         pass
     return curves
@@ -89,7 +89,7 @@ def test_reading_on_gives_what_reading_at_once_gives(tmp_path: Path, monkeypatch
     monkeypatch.setattr(growing_file, "BLOCK_BYTES", 3000)
     path, chance = tmp_path / "metrics.csv", random.Random(3)
     text = "".join(metric_lines(2500)).encode()
-    growing, at = MetricCurves(path, 128), 0
+    growing, at = MetricCurves(path, most_stretches=128), 0
     assert growing.read() is False, "nothing is there yet"
     assert growing.splits == ()
     while at < len(text):
@@ -103,6 +103,29 @@ def test_reading_on_gives_what_reading_at_once_gives(tmp_path: Path, monkeypatch
         assert growing.num_rows == max(0, whole - 1)
     assert growing.num_damaged == 0
     assert_alike(growing, read_whole(path, 128))
+
+
+@pytest.mark.parametrize("name", ["elbo", "learning_rate", "active_units", "no such column"])
+def test_a_single_curve_is_what_it_is_among_all(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "metrics.csv"
+    write(path, metric_lines(700))
+    one, whole = MetricCurves(path, only=name, most_stretches=64), read_whole(path, 64)
+    one.read()
+    assert one.columns == whole.columns
+    assert {"elbo", "gradient_norm"} <= set(one.columns)
+    assert one.end("step") == whole.end("step") == 12 * 700
+    for split in ("train", "heldout"):
+        assert set(one.names(split)) == {name} & set(whole.names(split))
+        a, b = one.curve(split, name, "seconds"), whole.curve(split, name, "seconds")
+        for field in ("x_S", "low_S", "high_S", "mean_S", "count_S"):
+            np.testing.assert_array_equal(getattr(a, field), getattr(b, field))
+    assert len(one.curve("train", "kl", "step")) == 0
+
+
+def test_an_axis_without_rows_ends_at_zero(tmp_path: Path) -> None:
+    assert MetricCurves(tmp_path / "metrics.csv").end("step") == 0
+    write(tmp_path / "metrics.csv", ["split,elbo\n", "train,1\n"])
+    assert read_whole(tmp_path / "metrics.csv").end("step") == 0
 
 
 def test_only_what_was_added_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +264,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.
     write(path, lines)
     for _ in range(20):
         append(path, "".join(lines[1:]))
-    curves = MetricCurves(path, 256)
+    curves = MetricCurves(path, most_stretches=256)
     tracemalloc.start()
     try:
         curves.read(1)  # the first block brings what every block takes

@@ -115,6 +115,8 @@ class LibraryScanner:
         known = self._known.get(path.name)
         try:
             key = _key(path)
+        except FileNotFoundError:
+            return None  # it went away in between
         except OSError as error:
             return _Known((), BadFolder(path, files.file_error(path, error, "read").message), RunReader(path))
         if known is not None and known.key == key and not _may_end_unseen(known.entry):

@@ -128,10 +128,9 @@ class RunReader:
             raise FileError(path, f"{CONFIG_FILE} is no plain file of this folder.", "Copy the run itself, not links.")
         table = read_toml(path)
         config = run_config_from_file_table(table, path)
-        notes, remarks = (
-            RunNotes(),
-            [f"{name} is a link, which is not followed." for name in _OWN_PARTS if (self.path / name).is_symlink()],
-        )
+        links = [name for name in _OWN_PARTS if (self.path / name).is_symlink()]
+        remarks = [f"{name} is a link, which is not followed." for name in links]
+        notes = RunNotes()
         try:
             notes = read_notes(self.path)
         except FileError as error:
@@ -144,7 +143,7 @@ class RunReader:
         except FileError as error:
             remarks.append(error.message)
         if scores.num_damaged:
-            remarks.append(f"{METRICS_FILE} has {scores.num_damaged} damaged lines, which are left out.")
+            remarks.append(f"Damaged lines of {METRICS_FILE} are left out: {scores.num_damaged:,}.")
         size_bytes = sum(status.st_size for _, status in own_files(self.path))
         return RunSummary(
             path=self.path, config=config, created=_created(table.get("created"), status.st_mtime), notes=notes,

@@ -64,11 +64,11 @@ class ReadCurves:
 
 
 class CurvesReader:
-    """Keeps what was read of the runs last asked for. Used by one thread at a time."""
+    """Keeps what was read of the runs and metrics last asked for. Used by one thread at a time."""
 
     def __init__(self, is_overtaken: Callable[[], bool]) -> None:
         self._is_overtaken = is_overtaken
-        self._readers: OrderedDict[Path, MetricCurves] = OrderedDict()
+        self._readers: OrderedDict[tuple[Path, str], MetricCurves] = OrderedDict()
         self._last: tuple[object, ...] = ()
 
     def read(self, request: CurvesRequest) -> ReadCurves | None:
@@ -76,33 +76,30 @@ class CurvesReader:
         troubles = []
         for run in request.runs:
             try:
-                self._read_on(run)
+                self._read_on(run, request.name)
             except FileError as error:
                 troubles.append(error.message)
             if self._is_overtaken():
                 return None
-        readers = [self._readers[run] for run in request.runs]
+        readers = [self._readers[run, request.name] for run in request.runs]
         state = (request, tuple((reader.num_rows, reader.num_damaged) for reader in readers), tuple(troubles))
         if state == self._last:
             return None
         self._last = state
         while len(self._readers) > _MOST_KEPT:
             self._readers.popitem(last=False)
-        names = dict.fromkeys(
-            name for reader in readers for split in ("train", "heldout") for name in reader.names(split)
-        )
-        half_life = _round_number(
-            request.smoothing * max((_end(reader, request.axis) for reader in readers), default=0)
-        )
+        names = dict.fromkeys(name for reader in readers for name in reader.columns)
+        longest = max((reader.end(request.axis) for reader in readers), default=0.0)
+        half_life = _round_number(request.smoothing * longest)
         most = max(_LEAST_STRETCHES, _STRETCHES_OF_ALL // max(1, len(readers)))
         curves = {
             run: _curve(reader, request, half_life, most) for run, reader in zip(request.runs, readers, strict=True)
         }
         return ReadCurves(request, curves, tuple(names), half_life, tuple(troubles))
 
-    def _read_on(self, run: Path) -> None:
-        reader = self._readers.pop(run, None) or MetricCurves(run / METRICS_FILE)
-        self._readers[run] = reader
+    def _read_on(self, run: Path, name: str) -> None:
+        reader = self._readers.pop((run, name), None) or MetricCurves(run / METRICS_FILE, only=name)
+        self._readers[run, name] = reader
         if own_file(reader.path) is None:
             if reader.num_rows:
                 raise FileError(reader.path, f"{reader.path} is gone; what was read of it before is shown.")
@@ -118,16 +115,6 @@ def _curve(reader: MetricCurves, request: CurvesRequest, half_life: float, most:
     trend_x, trend_y = (train.x_S, exponential_mean(train, half_life)) if half_life > 0 else (EMPTY, EMPTY)
     is_checked = heldout.count_S > 0
     return RunCurve(*outline(train), trend_x, trend_y, heldout.x_S[is_checked], heldout.mean_S[is_checked])
-
-
-def _end(reader: MetricCurves, axis: str) -> float:
-    ends = [
-        float(np.nanmax(curve.x_S))
-        for split in reader.splits
-        for name in reader.names(split)[:1]
-        if len(curve := reader.curve(split, name, axis)) and np.isfinite(curve.x_S).any()
-    ]
-    return max((end for end in ends if math.isfinite(end)), default=0.0)
 
 
 def _round_number(number: float) -> float:

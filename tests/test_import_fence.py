@@ -17,7 +17,7 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 WITHOUT_TORCH = (
     "errors", "config", "registry", "resource_files", "doctor", "cli", "training.control", "training.metric_history",
     "training.run_config", "models.catalogue", "models.vae_config", "datasets.catalogue", "datasets.protocols",
-    "runs.run_directory", "latent.views",
+    "runs.run_directory", "runs.library", "runs.metric_curves", "latent.views",
 )  # fmt: skip
 
 
@@ -133,7 +133,7 @@ def test_a_forbidden_load_is_seen():
     assert {"torch", "PySide6"} <= loaded_after("import torch, PySide6.QtCore")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["models"], ["datasets", "--json"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["models"], ["datasets", "--json"], ["runs"]])
 def test_help_and_lists_load_neither_torch_nor_qt(arguments):
     loaded = loaded_after(
         f"from vae_explorer.cli import main\ntry:\n    main({arguments})\nexcept SystemExit:\n    pass"

@@ -99,6 +99,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     _add_sweep(command("sweep", "Train a run for each beta and draw their rate-distortion curve."))
     _add_leave_out(command("leave-out", "Train runs without a part of the images each, and score what was left out."))
     _add_sample(command("sample", "Save a grid of pictures from a trained run."))
+    _add_runs(command("runs", "List the runs in a folder."))
     for name, summary in (
         ("models", "List the models."),
         ("datasets", "List the data sets."),
@@ -214,6 +215,13 @@ def _add_sample(parser: _Parser) -> None:
     parser.add_argument("--spacing", metavar="PIXELS", type=number, default=2, help="gap between pictures (2)")
     parser.add_argument("--scale", metavar="N", type=number, default=2, help="file pixels a picture pixel (2)")
     parser.add_argument("--seed", metavar="N", type=number, default=0, help="decides the draws (0)")
+
+
+def _add_runs(parser: _Parser) -> None:
+    parser.add_argument(
+        "folder", metavar="FOLDER", type=_path, nargs="?", help="a folder of runs (default: where new runs go)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _path(text: str) -> Path:

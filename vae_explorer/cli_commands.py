@@ -159,6 +159,12 @@ def _sample(arguments: argparse.Namespace) -> int:
     return sample_run(arguments)
 
 
+def _list_runs(arguments: argparse.Namespace) -> int:
+    from vae_explorer.cli_runs import list_runs
+
+    return list_runs(arguments.folder, as_json=arguments.json)
+
+
 def _list_models(arguments: argparse.Namespace) -> int:
     from vae_explorer.config import settings_of
     from vae_explorer.models.catalogue import MODELS
@@ -229,6 +235,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "sweep": _sweep,
     "leave-out": _leave_out,
     "sample": _sample,
+    "runs": _list_runs,
     "models": _list_models,
     "datasets": _list_datasets,
     "measures": _list_measures,

@@ -88,14 +88,25 @@ def _types_of(config_type: Hashable) -> dict[str, Any]:
 
 def settings_of(config_type: type[Any]) -> tuple[Setting, ...]:
     """The settings of a configuration type, in the order of its fields."""
-    types = _types_of(config_type)  # type: ignore[arg-type]  # every class is hashable, whatever the stubs say
+    return tuple(
+        item if choices is None else dataclasses.replace(item, choices=choices())
+        for item, choices in _described(config_type)  # type: ignore[arg-type]  # every class is hashable
+    )
+
+
+@cache  # a library asks for those of a thousand runs
+def _described(config_type: Hashable) -> tuple[tuple[Setting, Callable[[], tuple[str, ...]] | None], ...]:
+    """Each setting, and what gives its choices where those are asked for anew each time."""
+    types = _types_of(config_type)
     found = []
-    for field in dataclasses.fields(config_type):
+    for field in dataclasses.fields(cast("Any", config_type)):
         facts = dict(field.metadata[_METADATA_KEY])
         choices = facts.pop("choices")
-        listed = choices() if callable(choices) else choices or ()
         kind = "choice" if choices is not None else _KINDS[types[field.name]]
-        found.append(Setting(name=field.name, kind=kind, default=cast("Value", field.default), choices=listed, **facts))
+        listed = () if callable(choices) else choices or ()
+        default = cast("Value", field.default)
+        item = Setting(name=field.name, kind=kind, default=default, choices=listed, **facts)
+        found.append((item, choices if callable(choices) else None))
     return tuple(found)
 
 

@@ -25,6 +25,7 @@ from vae_explorer.gui.main_window import MainWindow
 from vae_explorer.gui.session import Session
 from vae_explorer.gui.session_words import State
 from vae_explorer.gui.settings import Settings, state_folder
+from vae_explorer.gui.window_memory import RUNS_PANEL
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -52,6 +53,7 @@ def create_window(argv: Sequence[str]) -> tuple[QApplication, MainWindow]:
     if remembered and os.access(remembered, os.W_OK):
         session.runs_folder = Path(remembered)
     window = MainWindow(session, settings)
+    window.panel("runs").restore(settings.table(RUNS_PANEL))
     window.error_reports.install()
     _Start(window, Path(argv[1]) if len(argv) > 1 else None)
     return app, window

@@ -192,13 +192,15 @@ class Commands(QObject):
 
         self.open_dialog(f"save.{kind}", lambda: SaveImagesDialog(self._session, kind, self._window))
 
-    def open_run(self) -> None:
-        """Ask for a run's folder and look at it."""
+    def open_run(self, path: Path | None = None) -> None:
+        """Look at a run; None asks for its folder."""
         session = self._session
-        start = session.run_directory.path.parent if session.run_directory is not None else session.runs_folder
-        chosen = QFileDialog.getExistingDirectory(self._window, "Open a run", str(start))
-        if chosen and self._may_lose():
-            session.open_run(Path(chosen))
+        if path is None:
+            start = session.run_directory.path.parent if session.run_directory is not None else session.runs_folder
+            chosen = QFileDialog.getExistingDirectory(self._window, "Open a run", str(start))
+            path = Path(chosen) if chosen else None
+        if path is not None and self._may_lose():
+            session.open_run(path)
 
     def save_run_again(self) -> None:
         """Write what could not be written at the end of the run."""

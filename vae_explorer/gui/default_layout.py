@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TABS = {
     "run_config": ("layers", "view", "groups"),
     "samples": ("reconstructions", "data_plane"),
-    "bound_curves": ("path", "own_picture", "codebook", "run_doctor", "measures"),
+    "bound_curves": ("path", "own_picture", "codebook", "run_doctor", "measures", "runs"),
 }
 """Panels that share a place, behind the one that is seen first."""
 

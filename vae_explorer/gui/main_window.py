@@ -53,6 +53,7 @@ PANELS = (
     ("run_doctor", "Run doctor", "RunDoctorPanel"),
     ("measures", "Measures", "MeasuresPanel"),
     ("data_plane", "Data plane", "DataPlanePanel"),
+    ("runs", "Runs", "RunsPanel"),
 )
 CLOSE_SECONDS = 3.0
 _MOST_PARKED = 512  # widgets of all docks behind tabs together
@@ -121,6 +122,7 @@ class MainWindow(QMainWindow):
         map_panel.activity_changed.connect(self.panel("view").set_map_seen)
         map_panel.gestures.curve_bent.connect(path.bend)
         map_panel.toolbar.view_chosen.connect(self.panel("view").picker.choose_kind)
+        self.panel("runs").open_asked.connect(self.commands.open_run)
         self.session.dataset_changed.connect(lambda dataset: show_what_suits(self, self.docks, dataset.image_shape))
 
     # --- placing
@@ -268,7 +270,8 @@ class MainWindow(QMainWindow):
         self.message_bar.dismiss()
         self.hide()
         # Nobody waits for this any more: the window is gone, the run is being saved.
-        self.panel("measures").close_job()
+        for name in ("measures", "runs"):
+            self.panel(name).close_job()
         self.closed_cleanly = self.session.close(CLOSE_SECONDS) and not self.session.unsaved
         self.settings.save()
         self.error_reports.uninstall()

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _KEEP_AFTER_MS = 1000
 _LOOKED_AT = "session/looked_at"
+RUNS_PANEL = "runs/panel"
+"""The key of what the library's panel remembers."""
 
 
 class WindowMemory(QObject):
@@ -85,6 +87,7 @@ class WindowMemory(QObject):
         settings, session = self._settings, self._session
         settings.remember_config(session.config)
         settings.remember_table("map/layers", layer_table(session.map))
+        settings.remember_table(RUNS_PANEL, self._window.panel("runs").memory())
         settings.remember("window/geometry", self._window.saveGeometry())
         settings.remember("window/layout", self._window.saveState(LAYOUT_VERSION))
         run = session.run_directory

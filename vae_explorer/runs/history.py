@@ -11,6 +11,8 @@ import numpy as np
 
 from vae_explorer.errors import FileError
 from vae_explorer.runs import files
+from vae_explorer.runs.growing_file import GrowingFile
+from vae_explorer.runs.metric_rows import SPLIT, MetricHeader, MetricRows
 from vae_explorer.runs.run_directory import require_plain_file
 
 if TYPE_CHECKING:
@@ -34,28 +36,37 @@ class Metrics:
 
 
 def read_metrics(run: RunDirectory) -> Metrics:
-    """All metrics so far; a last line that is not whole is left out. Raises FileError for a damaged one before it."""
+    """All metrics so far; a last line that is not whole is left out. Raises FileError for a damaged one before it.
+
+    For curves that grow, or that may be long, `metric_curves.MetricCurves` is the reader.
+    """
     path = run.metrics_file
-    lines = _whole_lines(path)
-    if not lines:
+    header: MetricHeader | None = None
+    splits, tables, num_lines = [], [], 1
+    for offset, content in GrowingFile(path).new_blocks():
+        if offset > MOST_METRICS_BYTES:
+            raise FileError(
+                path, f"{path} is larger than {MOST_METRICS_BYTES:,} bytes.", "It is too long to be read whole."
+            )
+        if header is None:
+            head, _, content = content.partition(b"\n")
+            header = MetricHeader(head, path)
+        rows = MetricRows(header, content)
+        numbers_CN, wrong = rows.values([*header.axes, *header.curves])
+        for number in (*rows.damaged, *wrong):
+            raise FileError(path, f"{path} has a damaged line {num_lines + int(number) + 1}.", _HINT)
+        split_N = np.empty(len(rows), dtype="U8")
+        for split, row_index_N in rows.splits().items():
+            split_N[row_index_N] = split
+        splits.append(split_N)
+        tables.append(numbers_CN)
+        num_lines += len(rows)
+    if header is None:
         return Metrics(np.empty(0, dtype="U8"), {})
-    names = lines[0].split(",")
-    if "split" not in names:
-        raise FileError(path, f"{path} has no column 'split'.", "It was not written by VAE Explorer.")
-    split_at = names.index("split")
-    splits, rows = [], []
-    for number, line in enumerate(lines[1:], start=2):
-        cells = line.split(",")
-        try:
-            splits.append(cells.pop(split_at))
-            rows.append([float(cell) if cell else np.nan for cell in cells])
-        except (ValueError, IndexError):
-            raise FileError(path, f"{path} has a damaged line {number}.", _HINT) from None
-        if len(cells) != len(names) - 1:
-            raise FileError(path, f"{path} has a damaged line {number}.", _HINT)
-    table = np.array(rows, dtype=np.float64).reshape(len(rows), len(names) - 1)
-    numeric = [name for name in names if name != "split"]
-    return Metrics(np.array(splits, dtype="U8"), {name: table[:, i] for i, name in enumerate(numeric)})
+    table_CN = np.concatenate(tables, axis=1)
+    names = (*header.axes, *header.curves)
+    columns = {name: table_CN[names.index(name)] for name in header.names if name != SPLIT}
+    return Metrics(np.concatenate(splits), columns)
 
 
 def read_events(run: RunDirectory) -> list[dict[str, Any]]:

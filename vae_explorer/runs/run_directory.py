@@ -5,6 +5,7 @@ RUN/
   metrics.csv    events.jsonl    append-only (`recorder`)
   checkpoints/   000123456/ ...  (`checkpoint`)
   samples/       sample grids
+  notes.toml     what a person says of it (`run_notes`)
   writer.lock    who writes, while it does (`writer_lock`)
 """
 
@@ -177,7 +178,11 @@ class RunDirectory:
 def read_run_config(path: Path) -> RunConfig:
     """The configuration in a run.toml; raises FileError or SettingError with the file and the reason."""
     require_plain_file(path, "A run folder holds a run.toml; check the path, or choose a folder that training made.")
-    table = read_toml(path)
+    return run_config_from_file_table(read_toml(path), path)
+
+
+def run_config_from_file_table(table: Mapping[str, Any], path: Path) -> RunConfig:
+    """The configuration in what was read of a run.toml; raises as `read_run_config`."""
     version = table.get("format_version")
     if not isinstance(version, int) or version < 1:
         raise FileError(path, f"{path} does not say its format version.", "It was not written by VAE Explorer.")

@@ -43,6 +43,17 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 @contextlib.contextmanager
+def leaving_signals_to_another() -> Iterator[None]:
+    """Signals do nothing: the process that decides takes them, and this one follows it."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
 def stopping_on_signals(
     stop: Callable[[], None], words: str = "Stopping after this step and saving"
 ) -> Iterator[list[int]]:

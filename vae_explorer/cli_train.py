@@ -1,4 +1,7 @@
-"""`vae-explorer train`: the trainer's events, recorded and shown; signals that stop and save."""
+"""`vae-explorer train`: the trainer's events, recorded and shown; signals that stop and save.
+
+Among the processes of torchrun the first does all this, and the others follow it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vae_explorer.cli_output import OutputError
-from vae_explorer.cli_signals import STOPPED, stopping_on_signals
+from vae_explorer.cli_signals import STOPPED, leaving_signals_to_another, stopping_on_signals
 from vae_explorer.errors import UserError, is_out_of_memory
 from vae_explorer.training.control import Control
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from vae_explorer.runs.event_records import RecordedEvent
     from vae_explorer.runs.run_directory import RunDirectory
     from vae_explorer.training.events import Finished, TrainingState
+    from vae_explorer.training.processes import Processes
     from vae_explorer.training.run_config import RunConfig
 
 
@@ -29,15 +33,21 @@ def train(config: RunConfig, path: Path | None, *, as_json: bool) -> int:
     """
     from vae_explorer.runs.run_directory import RunDirectory
 
-    return _train(config, lambda: RunDirectory.create(config, path), None, as_json=as_json)
+    return _among_processes(
+        lambda processes: _train(config, lambda: RunDirectory.create(config, path), None, processes, as_json=as_json)
+    )
 
 
 def resume(path: Path, epochs: int | None, *, as_json: bool) -> int:
     """Go on with the run in that folder from its newest checkpoint, or from its beginning where it has none.
 
     `epochs`, where given, takes the place of the number that the run was made for. Raises UserError as `train`, and
-    where there is nothing left to train.
+    where there is nothing left to train. The processes may be more or fewer than those that trained it before.
     """
+    return _among_processes(lambda processes: _resume(path, epochs, processes, as_json=as_json))
+
+
+def _resume(path: Path, epochs: int | None, processes: Processes, *, as_json: bool) -> int:
     from vae_explorer.runs.resuming import newest_good_checkpoint
     from vae_explorer.runs.run_directory import RunDirectory
     from vae_explorer.training.run_config import with_value
@@ -51,24 +61,40 @@ def resume(path: Path, epochs: int | None, *, as_json: bool) -> int:
             "Give --epochs with a larger number to train it further.",
         )
     state = None if checkpoint is None else checkpoint.state
-    return _train(config, lambda: RunDirectory(run.path, config), state, as_json=as_json)
+    return _train(config, lambda: RunDirectory(run.path, config), state, processes, as_json=as_json)
+
+
+def _among_processes(lead: Callable[[Processes], int]) -> int:
+    """The exit status of `lead` in the first process, which may be the only one, and of following it in the others."""
+    from vae_explorer.training.processes import joined
+
+    with joined() as processes:
+        return lead(processes) if processes.is_first else _follow(processes)
 
 
 def _train(
-    config: RunConfig, open_run: Callable[[], RunDirectory], state: TrainingState | None, *, as_json: bool
+    config: RunConfig,
+    open_run: Callable[[], RunDirectory],
+    state: TrainingState | None,
+    processes: Processes,
+    *,
+    as_json: bool,
 ) -> int:
     # These take seconds. A signal during them ends the program at once: there is nothing to save yet, and no folder.
     from vae_explorer.runs.run_images import load_training_images
     from vae_explorer.training.hardware import choose_device
+    from vae_explorer.training.shared_step import require_shareable
 
     control = Control()
     try:
-        device = choose_device(config.training.device)
+        if processes.are_several:
+            require_shareable(config)
+        device = processes.settle_on(choose_device(config.training.device))
         dataset = load_training_images(config, device)
         with stopping_on_signals(control.stop) as signalled:
             run = open_run()
             try:
-                _record(config, dataset, run, state, control, as_json=as_json)
+                _record(config, dataset, run, state, control, processes, as_json=as_json)
             except BaseException:
                 run.discard_unused()
                 raise
@@ -86,6 +112,7 @@ def _record(
     run: RunDirectory,
     state: TrainingState | None,
     control: Control,
+    processes: Processes,
     *,
     as_json: bool,
 ) -> None:
@@ -96,7 +123,7 @@ def _record(
     report = JsonReport(run.path) if as_json else TextReport(run.path)
     ending = _Ending()
     unheard: BrokenPipeError | OutputError | None = None
-    trainer = Trainer(config, dataset, run.name)
+    trainer = Trainer(config, dataset, run.name, processes=processes)
     if state is not None:
         trainer.restore(state)
     with contextlib.closing(record(trainer.run(control), run)) as events:
@@ -115,6 +142,24 @@ def _record(
         raise OutputError(unheard.message, f"The run was stopped and saved in {run.path}.")
     if unheard is not None:
         raise unheard
+
+
+def _follow(processes: Processes) -> int:
+    """Take the steps of the first process, which says all there is to say, and return the exit status."""
+    from vae_explorer.runs.run_images import load_training_images
+    from vae_explorer.training.following import follow, read_opening
+    from vae_explorer.training.hardware import choose_device
+    from vae_explorer.training.processes import LostProcessError
+    from vae_explorer.training.trainer import Trainer
+
+    with leaving_signals_to_another():
+        try:
+            config, state = read_opening(processes.receive())
+            device = processes.settle_on(choose_device(config.training.device))
+            follow(Trainer(config, load_training_images(config, device), processes=processes), state)
+        except LostProcessError as error:
+            return error.exit_status
+    return 0
 
 
 class _Ending:

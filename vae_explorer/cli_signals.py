@@ -42,15 +42,14 @@ def _leave(number: int, frame: FrameType | None) -> None:
     os._exit(STOPPED)
 
 
-@contextlib.contextmanager
-def leaving_signals_to_another() -> Iterator[None]:
-    """Signals do nothing: the process that decides takes them, and this one follows it."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def no_longer_leave() -> None:
+    """From here on a signal alone does not end the program, which comes to an end of its own together with others.
+
+    torchrun sends one to every process when it is told to end, and when any of them has ended too early.
+    """
+    for number in SIGNALS:
+        if signal.getsignal(number) is _leave:
+            signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vae_explorer.cli_output import OutputError
-from vae_explorer.cli_signals import STOPPED, leaving_signals_to_another, stopping_on_signals
+from vae_explorer.cli_signals import STOPPED, no_longer_leave, stopping_on_signals
 from vae_explorer.errors import UserError, is_out_of_memory
 from vae_explorer.training.control import Control
 
@@ -91,6 +91,8 @@ def _train(
             require_shareable(config)
         device = processes.settle_on(choose_device(config.training.device))
         dataset = load_training_images(config, device)
+        if processes.are_several:
+            no_longer_leave()
         with stopping_on_signals(control.stop) as signalled:
             run = open_run()
             try:
@@ -152,13 +154,13 @@ def _follow(processes: Processes) -> int:
     from vae_explorer.training.processes import LostProcessError
     from vae_explorer.training.trainer import Trainer
 
-    with leaving_signals_to_another():
-        try:
-            config, state = read_opening(processes.receive())
-            device = processes.settle_on(choose_device(config.training.device))
-            follow(Trainer(config, load_training_images(config, device), processes=processes), state)
-        except LostProcessError as error:
-            return error.exit_status
+    no_longer_leave()
+    try:
+        config, state = read_opening(processes.receive())
+        device = processes.settle_on(choose_device(config.training.device))
+        follow(Trainer(config, load_training_images(config, device), processes=processes), state)
+    except LostProcessError as error:
+        return error.exit_status
     return 0
 
 

@@ -99,6 +99,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     _add_sweep(command("sweep", "Train a run for each beta and draw their rate-distortion curve."))
     _add_leave_out(command("leave-out", "Train runs without a part of the images each, and score what was left out."))
     _add_sample(command("sample", "Save a grid of pictures from a trained run."))
+    _add_export(command("export", "Save a run's networks or metrics for other programs."))
     for name, summary in (
         ("models", "List the models."),
         ("datasets", "List the data sets."),
@@ -203,6 +204,26 @@ def _add_sample(parser: _Parser) -> None:
     parser.add_argument("--spacing", metavar="PIXELS", type=number, default=2, help="gap between pictures (2)")
     parser.add_argument("--scale", metavar="N", type=number, default=2, help="file pixels a picture pixel (2)")
     parser.add_argument("--seed", metavar="N", type=number, default=0, help="decides the draws (0)")
+
+
+def _add_export(parser: _Parser) -> None:
+    parser.add_argument("run", metavar="RUN", type=_path, help="a run folder")
+    parser.add_argument("--what", metavar="WHAT", required=True, help="encoder, decoder, model or metrics")
+    parser.add_argument(
+        "--out", metavar="FILE", type=_path, required=True,
+        help="where to save it; the ending says how (see below), and a file that is there is replaced",
+    )  # fmt: skip
+    parser.closing = _exportables_text
+
+
+def _exportables_text() -> str:
+    from vae_explorer.cli_export import EXPORTABLES, endings_words
+
+    lines = ["what can be exported, and the endings of --out:"]
+    lines += [f"  {name:10} {what.summary}: {endings_words(what)}" for name, what in EXPORTABLES.items()]
+    extras = ((".onnx", "onnx"), ("a folder for TensorBoard", "tensorboard"))
+    lines += ["", *(f"{what} needs  pip install 'vae-explorer[{extra}]'" for what, extra in extras)]
+    return "\n".join(lines)
 
 
 def _path(text: str) -> Path:

@@ -103,6 +103,12 @@ def _sample(arguments: argparse.Namespace) -> int:
     return sample_run(arguments)
 
 
+def _export(arguments: argparse.Namespace) -> int:
+    from vae_explorer.cli_export import export_run
+
+    return export_run(arguments)
+
+
 def _list_models(arguments: argparse.Namespace) -> int:
     from vae_explorer.config import settings_of
     from vae_explorer.models.catalogue import MODELS
@@ -173,6 +179,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "sweep": _sweep,
     "leave-out": _leave_out,
     "sample": _sample,
+    "export": _export,
     "models": _list_models,
     "datasets": _list_datasets,
     "measures": _list_measures,

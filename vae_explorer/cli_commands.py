@@ -109,6 +109,12 @@ def _export(arguments: argparse.Namespace) -> int:
     return export_run(arguments)
 
 
+def _report(arguments: argparse.Namespace) -> int:
+    from vae_explorer.cli_report import report_run
+
+    return report_run(arguments)
+
+
 def _list_models(arguments: argparse.Namespace) -> int:
     from vae_explorer.config import settings_of
     from vae_explorer.models.catalogue import MODELS
@@ -180,6 +186,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "leave-out": _leave_out,
     "sample": _sample,
     "export": _export,
+    "report": _report,
     "models": _list_models,
     "datasets": _list_datasets,
     "measures": _list_measures,

@@ -220,7 +220,7 @@ def _add_sample(parser: _Parser) -> None:
 
 def _add_export(parser: _Parser) -> None:
     parser.add_argument("run", metavar="RUN", type=_path, help="a run folder")
-    parser.add_argument("--what", metavar="WHAT", required=True, help="encoder, decoder, model or metrics")
+    parser.add_argument("--what", metavar="WHAT", required=True, help="encoder, decoder, model, metrics or recipe")
     parser.add_argument(
         "--out", metavar="FILE", type=_path, required=True,
         help="where to save it; the ending says how (see below), and a file that is there is replaced",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,6 +98,18 @@ def _write_metrics(arguments: argparse.Namespace) -> None:
     say(f"Saved {out} ({len(metrics.split):,} rows)")
 
 
+def _write_recipe(arguments: argparse.Namespace) -> None:
+    from vae_explorer.export.recipe import SCRIPT, recipe_of
+    from vae_explorer.runs.run_directory import RunDirectory
+
+    out: Path = arguments.out
+    recipe = recipe_of(RunDirectory.open(arguments.run))
+    files.write_folder(out, recipe.contents)
+    for note in recipe.notes:
+        say(note)
+    say(f"Saved {out}; train the run again with: sh {shlex.quote(str(out / SCRIPT))}")
+
+
 _NETWORK_ENDINGS = (".safetensors", ".pt2", ".onnx")
 
 EXPORTABLES = {
@@ -104,6 +117,7 @@ EXPORTABLES = {
     "decoder": Exportable("the network from z to mean pictures", _NETWORK_ENDINGS, _write_decoder),
     "model": Exportable("all weights", (".safetensors",), _write_model),
     "metrics": Exportable("the curves (a folder is for TensorBoard)", (".csv", ""), _write_metrics),
+    "recipe": Exportable("a script and a configuration that train the run again", ("",), _write_recipe),
 }
 """By the word of `--what`."""
 

@@ -116,6 +116,10 @@ def _add_train(parser: _Parser) -> None:
     parser.add_argument(
         "--run-dir", metavar="DIR", type=_path, help="the run's folder (default: a new one, by name and time)"
     )
+    parser.add_argument(
+        "--weights", metavar="FILE", type=_path,
+        help="start from the weights in a .safetensors file, whose names and shapes are the model's",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object a line, one per event")
     parser.closing = _settings_text
 

@@ -53,7 +53,7 @@ def no_command(word: str) -> NoReturn:
 def _train(arguments: argparse.Namespace) -> int:
     from vae_explorer.cli_train import train
 
-    return train(_config_of(arguments), arguments.run_dir, as_json=arguments.json)
+    return train(_config_of(arguments), arguments.run_dir, as_json=arguments.json, weights=arguments.weights)
 
 
 def _sweep(arguments: argparse.Namespace) -> int:

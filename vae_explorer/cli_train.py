@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.runs.event_records import RecordedEvent
     from vae_explorer.runs.run_directory import RunDirectory
+    from vae_explorer.runs.start_weights import StartWeights
     from vae_explorer.training.events import Finished
     from vae_explorer.training.run_config import RunConfig
 
 
-def train(config: RunConfig, path: Path | None, *, as_json: bool) -> int:
-    """Train to the end or to a signal and return the exit status.
+def train(config: RunConfig, path: Path | None, *, as_json: bool, weights: Path | None = None) -> int:
+    """Train to the end or to a signal and return the exit status; `weights` is a file to start from.
 
     Raises UserError where the folder, the data, the device or the memory cannot be used, where the numbers ran away,
     where nobody takes the output, or where the last checkpoint could not be written. A run that fails before its first
@@ -29,16 +30,18 @@ def train(config: RunConfig, path: Path | None, *, as_json: bool) -> int:
     # These take seconds. A signal during them ends the program at once: there is nothing to save yet, and no folder.
     from vae_explorer.runs.run_directory import RunDirectory
     from vae_explorer.runs.run_images import load_training_images
+    from vae_explorer.runs.start_weights import read_start_weights
     from vae_explorer.training.hardware import choose_device
 
     control = Control()
     try:
+        start = None if weights is None else read_start_weights(weights, config)
         device = choose_device(config.training.device)
         dataset = load_training_images(config, device)
         with stopping_on_signals(control.stop) as signalled:
             run = RunDirectory.create(config, path)
             try:
-                _record(config, dataset, run, control, as_json=as_json)
+                _record(config, dataset, run, control, start, as_json=as_json)
             except BaseException:
                 run.discard_unused()
                 raise
@@ -50,16 +53,26 @@ def train(config: RunConfig, path: Path | None, *, as_json: bool) -> int:
     return STOPPED if signalled else 0  # only now: a signal may come at the end of the run too
 
 
-def _record(config: RunConfig, dataset: ImageDataset, run: RunDirectory, control: Control, *, as_json: bool) -> None:
+def _record(
+    config: RunConfig,
+    dataset: ImageDataset,
+    run: RunDirectory,
+    control: Control,
+    start: StartWeights | None,
+    *,
+    as_json: bool,
+) -> None:
     from vae_explorer.cli_training_report import JsonReport, TextReport
     from vae_explorer.runs.recorder import record
+    from vae_explorer.runs.start_weights import run_from
     from vae_explorer.training.trainer import Trainer
 
     report = JsonReport(run.path) if as_json else TextReport(run.path)
     ending = _Ending()
     unheard: BrokenPipeError | OutputError | None = None
     trainer = Trainer(config, dataset, run.name)
-    with contextlib.closing(record(trainer.run(control), run)) as events:
+    trained = trainer.run(control) if start is None else run_from(start, trainer, control, run)
+    with contextlib.closing(record(trained, run)) as events:
         for event in events:
             ending.look(event, control)
             if unheard is not None:

@@ -34,6 +34,7 @@ from vae_explorer.runs.history import read_metrics
 from vae_explorer.runs.recorder import record
 from vae_explorer.runs.run_directory import RunDirectory, read_any_config
 from vae_explorer.runs.run_images import load_run_images, load_training_images
+from vae_explorer.runs.start_weights import read_start_weights, run_from
 from vae_explorer.training.control import Control
 from vae_explorer.training.hardware import choose_device
 from vae_explorer.training.run_config import RunConfig, default_config, load_preset, preset_names, with_value
@@ -55,26 +56,31 @@ _SHOWN_SEED = 0
 _AT_ONCE = 1000
 
 
-def train(config: Config, run_dir: str | PathLike[str] | None = None) -> Run:
+def train(
+    config: Config, run_dir: str | PathLike[str] | None = None, *, weights: str | PathLike[str] | None = None
+) -> Run:
     """Train to the end and return the run, which is recorded in `run_dir` or, without it, in a new folder.
 
     `config` is a preset's name, a TOML file or another run's folder, or a mapping of settings such as
-    `{"preset": "tutorial", "training.epochs": 5}`, which changes a preset (without the word, the default one). An
-    interrupt (Ctrl+C, the stop button of a notebook) ends training after the step in hand, saved.
+    `{"preset": "tutorial", "training.epochs": 5}`, which changes a preset (without the word, the default one).
+    `weights` is a safetensors file to start from. An interrupt (Ctrl+C, the stop button of a notebook) ends training
+    after the step in hand, saved.
 
     Raises:
         UserError: a setting, the data, the device or the folder cannot be used, the numbers ran away, or the last
             checkpoint could not be written.
     """
     resolved = _resolved(config)
+    start = None if weights is None else read_start_weights(Path(weights), resolved)
     dataset = load_training_images(resolved, choose_device(resolved.training.device))
     directory = RunDirectory.create(resolved, None if run_dir is None else Path(run_dir))
     control, ending = Control(), Ending()
     try:
         trainer = Trainer(resolved, dataset, directory.name)
+        trained = trainer.run(control) if start is None else run_from(start, trainer, control, directory)
         with (
             _stopping_on_interrupt(control.stop),
-            contextlib.closing(record(trainer.run(control), directory)) as events,
+            contextlib.closing(record(trained, directory)) as events,
         ):
             for event in events:
                 ending.look(event, control)

@@ -23,7 +23,7 @@ from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.record import ModelRecord
 from vae_explorer.runs.checkpoint import model_from_run
 from vae_explorer.runs.history import read_metrics
-from vae_explorer.runs.run_directory import RunDirectory, read_any_config
+from vae_explorer.runs.run_directory import START_WEIGHTS_FILE, RunDirectory, read_any_config
 from vae_explorer.training.run_config import with_value
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +67,31 @@ def sh(recipe: Path, *arguments: str, folder: Path, program: str = PROGRAM) -> s
         ["sh", str(recipe / SCRIPT), *arguments],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
+
+
+def test_what_a_run_started_from_comes_along(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train_tiny(tmp_path / "first")
+    weights = tmp_path / "w.safetensors"
+    assert cli.main(["export", str(tmp_path / "first"), "--what", "model", "--out", str(weights)]) == 0
+    first = str(tmp_path / "first")
+    assert cli.main(["train", "--config", first, "--weights", str(weights), "--run-dir", str(tmp_path / "second")]) == 0
+    weights.unlink()
+    recipe = tmp_path / "recipe"
+    assert export(tmp_path / "second", recipe) == 0
+    script = (recipe / SCRIPT).read_text(encoding="utf-8")
+    assert f'--weights "$here/{START_WEIGHTS_FILE}"' in script
+    words = ["--config", str(recipe / CONFIGURATION), "--weights", str(recipe / START_WEIGHTS_FILE)]
+    assert cli.main(["train", *words, "--run-dir", str(tmp_path / "again")]) == 0
+    assert same_weights(tmp_path / "second", tmp_path / "again")
+    assert not same_weights(tmp_path / "first", tmp_path / "again")
+    # Where the folder holds others by now, they are not passed on.
+    kept = tmp_path / "second" / START_WEIGHTS_FILE
+    kept.write_bytes(kept.read_bytes()[:-1] + b"x")
+    capsys.readouterr()
+    assert export(tmp_path / "second", tmp_path / "without") == 0
+    assert "began with weights of a file that its folder does not hold" in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "without").iterdir()} == {CONFIGURATION, SCRIPT}
+    assert "--weights" not in (tmp_path / "without" / SCRIPT).read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -16,11 +16,12 @@ from typing import Any
 import tomli_w
 
 from vae_explorer.config import read_toml
-from vae_explorer.errors import FileError, SettingError
+from vae_explorer.errors import FileError, SettingError, UserError
 from vae_explorer.runs import files
 from vae_explorer.runs.checkpoint import MANIFEST_FILE, MODEL_FILE
 from vae_explorer.runs.history import read_events
-from vae_explorer.runs.run_directory import CONFIG_FILE, RunDirectory
+from vae_explorer.runs.run_directory import CONFIG_FILE, START_WEIGHTS_FILE, RunDirectory
+from vae_explorer.runs.start_weights import read_start_weights
 from vae_explorer.training.run_config import RunConfig, run_config_to_table, with_value
 
 CONFIGURATION, SCRIPT = "config.toml", "retrain.sh"
@@ -44,10 +45,20 @@ def recipe_of(run: RunDirectory) -> Recipe:
     config = _settled(run.config, environment)
     events = read_events(run)
     notes = _notes(events)
+    contents: dict[str, bytes] = {}
+    start = [event for event in events if event.get("event") == "weights_taken"]
+    if start:
+        kept = _start_weights(run, start[0].get("sha256"))
+        if kept is None:
+            notes.append("The run began with weights of a file that its folder does not hold; the recipe begins anew.")
+        else:
+            contents[START_WEIGHTS_FILE] = kept
     table = tomli_w.dumps(run_config_to_table(config))
     head = f"# The run {_one_line(run.name)}, settled where it said auto.\n\n"
-    script = _script(run, environment, notes, None if notes else _final_weights(run))
-    return Recipe({CONFIGURATION: (head + table).encode("utf-8"), SCRIPT: script.encode("utf-8")}, notes)
+    more = f' --weights "$here/{START_WEIGHTS_FILE}"' if contents else ""
+    script = _script(run, environment, notes, more, None if notes else _final_weights(run))
+    contents |= {CONFIGURATION: (head + table).encode("utf-8"), SCRIPT: script.encode("utf-8")}
+    return Recipe(contents, notes)
 
 
 def _environment(run: RunDirectory) -> dict[str, Any]:
@@ -78,6 +89,15 @@ def _notes(events: Sequence[Mapping[str, Any]]) -> list[str]:
     return notes
 
 
+def _start_weights(run: RunDirectory, digest: object) -> bytes | None:
+    """What the run began with, as its folder keeps it; None where that is not what its events say."""
+    try:
+        kept = read_start_weights(run.path / START_WEIGHTS_FILE, run.config)
+    except UserError:
+        return None
+    return kept.content if kept.sha256 == digest else None
+
+
 def _final_weights(run: RunDirectory) -> tuple[str, str] | None:
     """The name of the last checkpoint and the SHA-256 of its weights; None where that is not known."""
     newest = run.newest_checkpoint()
@@ -93,7 +113,11 @@ def _final_weights(run: RunDirectory) -> tuple[str, str] | None:
 
 
 def _script(
-    run: RunDirectory, environment: Mapping[str, object], notes: Sequence[str], weights: tuple[str, str] | None
+    run: RunDirectory,
+    environment: Mapping[str, object],
+    notes: Sequence[str],
+    more: str,
+    weights: tuple[str, str] | None,
 ) -> str:
     made_with = ", ".join(f"{name} {_one_line(environment[name])}" for name in _MADE_WITH if name in environment)
     lines = [
@@ -107,7 +131,7 @@ def _script(
         "set -eu",
         'here=$(cd "$(dirname "$0")" && pwd)',
         'run=${1:-"$here/retrained"}',
-        f'${{VAE_EXPLORER:-vae-explorer}} train --config "$here/{CONFIGURATION}" --run-dir "$run"',
+        f'${{VAE_EXPLORER:-vae-explorer}} train --config "$here/{CONFIGURATION}" --run-dir "$run"{more}',
     ]
     if weights is not None:
         checkpoint, digest = weights

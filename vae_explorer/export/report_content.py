@@ -159,6 +159,8 @@ def _happening(event: Mapping[str, Any]) -> Happening | None:
             words = f"{kind.capitalize()}: {_text(event.get('message'))}"
         case "resumed":
             words = "Resumed"
+        case "weights_taken":
+            words = f"Started from the weights in {_text(event.get('file'))}, SHA-256 {_text(event.get('sha256'))}"
         case "finished":
             words = f"Ended: {_text(event.get('reason'))}"
         case _:

@@ -5,6 +5,7 @@ RUN/
   metrics.csv    events.jsonl    append-only (`recorder`)
   checkpoints/   000123456/ ...  (`checkpoint`)
   samples/       sample grids
+  start_weights.safetensors    what it started from, where that was a file (`start_weights`)
   writer.lock    host and process of the one who writes, while it does
 """
 
@@ -42,6 +43,7 @@ CONFIG_FILE = "run.toml"
 METRICS_FILE = "metrics.csv"
 EVENTS_FILE = "events.jsonl"
 LOCK_FILE = "writer.lock"
+START_WEIGHTS_FILE = "start_weights.safetensors"
 RUNS_VARIABLE = "VAE_EXPLORER_RUNS"
 
 _HEAD = ("format_version", "name", "created", "environment")

@@ -140,7 +140,7 @@ def _script(
             f'if [ "$found" = {shlex.quote(digest)} ]; then',
             '    echo "The weights are those of the run, bit for bit."',
             "else",
-            '    echo "The weights differ in rounding: another version, processor, device or number of threads."',
+            '    echo "The weights differ: another version, processor, device, number of threads, or other data."',
             "fi",
         ]
     return "\n".join([*lines, ""])

@@ -4,6 +4,7 @@ RUN/
   run.toml       format version, name, environment and the complete resolved configuration
   metrics.csv    events.jsonl    append-only (`recorder`)
   checkpoints/   000123456/ ...  (`checkpoint`)
+  frames/        what one looks back at (`frames`)
   samples/       sample grids
   writer.lock    who writes, while it does (`writer_lock`)
 """

@@ -76,9 +76,9 @@ def test_a_run_keeps_its_frames_and_says_which(tmp_path: Path) -> None:
 
     seen: list[RecordedEvent] = list(record(watched(), run))
     assert not any(isinstance(event, FrameTaken) for event in seen)
-    assert [step for event in seen if isinstance(event, FramesWritten) for step in event.steps] == [0, 1, 4, 16]
+    assert [step for event in seen if isinstance(event, FramesWritten) for step in event.steps] == [0, 4, 16]
     found = of(run)
-    assert found.steps == (0, 1, 4, 16)
+    assert found.steps == (0, 4, 16)
     assert found.weight_steps == (0, 16)
     assert found.left_out == ()
     for frame, original in zip(found.frames, taken, strict=True):
@@ -201,7 +201,7 @@ def test_a_child_looks_back_at_its_parents_time(tmp_path: Path) -> None:
     np.testing.assert_array_equal(of(child).frames[1].codes_AD, of(parent).frames[1].codes_AD)
     young = RunDirectory.create(parent.config, tmp_path / "young")
     copy_frames(parent, young, 4)
-    assert of(young).steps == (0, 1, 4)
+    assert of(young).steps == (0, 4)
 
 
 def test_frames_of_other_anchors_go_when_new_ones_come(empty: RunDirectory) -> None:
@@ -232,7 +232,7 @@ def test_a_full_disk_never_ends_training_and_no_frame_is_lost(
     assert sum(isinstance(event, RecordingFailed) for event in seen) == 1
     assert sum(isinstance(event, RecordingRecovered) for event in seen) == 1
     assert isinstance(seen[-1], Finished)
-    assert of(run).steps == (0, 1, 4, 16)
+    assert of(run).steps == (0, 4, 16)
 
 
 def test_an_altered_frame_is_left_out_and_said(empty: RunDirectory) -> None:

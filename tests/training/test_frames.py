@@ -52,7 +52,7 @@ def frames_until(plan: FramePlan, last: int) -> list[PlannedFrame]:
 def test_the_default_presets_frames_double_and_then_lie_close() -> None:
     planned = frames_until(DEFAULT_PRESET, 7 * 215)
     assert [frame.step for frame in planned] == [
-        0, 1, 4, 16, 32, 64, 128, 256, 512, 725, 791, 863, 942, 1028, 1122, 1224, 1335, 1456,
+        0, 4, 16, 32, 64, 128, 256, 512, 725, 791, 863, 942, 1028, 1122, 1224, 1335, 1456,
     ]  # fmt: skip
     assert [frame.step for frame in planned if not frame.is_encoded] == [791, 863, 942, 1028, 1122, 1224, 1335, 1456]
 
@@ -146,8 +146,8 @@ def test_the_codes_of_a_young_frame_are_those_of_its_weights() -> None:
     config = with_value(tiny_config("grey"), "recording.lookback_images", 100)
     trainer = make_trainer(config)
     frames = of_type(all_events(trainer), FrameTaken)
-    assert [frame.step for frame in frames] == [0, 1, 4, 16]
-    assert [frame.kept.weights is not None for frame in frames] == [True, False, False, True]
+    assert [frame.step for frame in frames] == [0, 4, 16]
+    assert [frame.kept.weights is not None for frame in frames] == [True, False, True]
     for frame in frames[0], frames[-1]:
         assert frame.images_seen == min(frame.step * 25, 400)
         assert frame.kept.weights is not None
@@ -176,7 +176,7 @@ def test_later_frames_hold_the_codes_of_the_last_visits_which_cost_nothing(monke
             codes_ND = trainer.step.codes_ND
             assert codes_ND is not None
             seen[event.step] = np.array_equal(event.kept.codes_AD, codes_ND[torch.from_numpy(event.kept.items_A)])
-    assert seen == {0: False, 1: False, 4: False, 16: False, 32: False, 35: True, 39: True, 40: True}
+    assert seen == {0: False, 4: False, 16: False, 32: False, 35: True, 39: True, 40: True}
 
 
 def test_a_stop_is_not_kept_waiting_by_an_encoding() -> None:
@@ -185,9 +185,9 @@ def test_a_stop_is_not_kept_waiting_by_an_encoding() -> None:
     found = []
     for event in trainer.run(control):
         found.append(event)
-        if isinstance(event, FrameTaken) and event.step == 1:
+        if isinstance(event, FrameTaken) and event.step == 4:
             control.stop()
-    assert [frame.step for frame in of_type(found, FrameTaken)] == [0, 1]
+    assert [frame.step for frame in of_type(found, FrameTaken)] == [0, 4]
 
 
 def test_a_training_that_goes_on_takes_the_frames_after_its_first_step() -> None:

@@ -59,7 +59,7 @@ class PlannedFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FramePlan:
-    """At which steps frames are due: 0, 1, 4, 16, then doubling, and eight to a doubling as soon as that costs little.
+    """At which steps frames are due: 0, 4, 16, then doubling, and eight to a doubling as soon as that costs little.
 
     At most `MOST_FRAMES` for any number of steps. `num_anchors` is 0 for a model without codes.
     """
@@ -71,7 +71,7 @@ class FramePlan:
     def after(self, step: int) -> PlannedFrame:
         """The frame after the one at this step."""
         if step < _FIRST_DOUBLING:
-            return PlannedFrame(max(1, 4 * step), True)
+            return PlannedFrame(4 * max(1, step), True)
         if self.num_anchors == 0 or step >= _LAST_DENSE_STEP:
             return PlannedFrame(2 * step, True)
         dense = _further(step, _PER_DOUBLING)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae_explorer.latent.alignment import procrustes, rotations_onto_last, turned_view
+from vae_explorer.latent.alignment import procrustes, rotations_onto, turned_view
 from vae_explorer.latent.views import PlaneView
 
 seeds = st.integers(0, 2**32 - 1)
@@ -63,8 +63,9 @@ def test_codes_that_say_nothing_are_not_turned(codes_ND: np.ndarray) -> None:
     np.testing.assert_allclose(rotation_DD, np.eye(3), atol=1e-12)
 
 
-def test_a_space_that_spins_through_training_stands_still() -> None:
-    """Rotated by a little more each frame, and mirrored once: aligned, all frames are the last one."""
+@pytest.mark.parametrize("reference", [0, 5, 11])
+def test_a_space_that_spins_through_training_stands_still(reference: int) -> None:
+    """Rotated by a little more each frame, and mirrored once: aligned, all frames are the one they are aligned with."""
     draw = np.random.default_rng(5)
     last_ND = draw.normal(size=(50, 2))
     frames = []
@@ -72,11 +73,10 @@ def test_a_space_that_spins_through_training_stands_still() -> None:
         angle = 0.7 * (11 - number)
         turn_22 = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         frames.append(last_ND @ turn_22 @ np.diag([1.0, -1.0 if number < 5 else 1.0]))
-    rotations = rotations_onto_last(frames)
-    np.testing.assert_array_equal(rotations[-1], np.eye(2))
+    rotations = rotations_onto(frames, reference)
+    np.testing.assert_array_equal(rotations[reference], np.eye(2))
     for frame, rotation_22 in zip(frames, rotations, strict=True):
-        np.testing.assert_allclose(frame @ rotation_22, last_ND, atol=1e-9)
-    assert rotations_onto_last([]) == ()
+        np.testing.assert_allclose(frame @ rotation_22, frames[reference], atol=1e-9)
 
 
 @given(seeds, st.integers(2, 8))

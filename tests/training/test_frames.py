@@ -51,10 +51,9 @@ def frames_until(plan: FramePlan, last: int) -> list[PlannedFrame]:
 
 def test_the_default_presets_frames_double_and_then_lie_close() -> None:
     planned = frames_until(DEFAULT_PRESET, 7 * 215)
-    assert [frame.step for frame in planned] == [
-        0, 4, 16, 32, 64, 128, 256, 512, 725, 791, 863, 942, 1028, 1122, 1224, 1335, 1456,
-    ]  # fmt: skip
-    assert [frame.step for frame in planned if not frame.is_encoded] == [791, 863, 942, 1028, 1122, 1224, 1335, 1456]
+    early, late = [0, 4, 16, 32, 64, 128, 256, 512], [559, 610, 666, 727, 793, 865, 944, 1030, 1124, 1226, 1337, 1459]
+    assert [frame.step for frame in planned] == early + late
+    assert [frame.step for frame in planned if not frame.is_encoded] == late, "from the second epoch on"
 
 
 @pytest.mark.parametrize("plan", PLANS)
@@ -71,12 +70,12 @@ def test_later_on_eight_frames_go_to_a_doubling(plan: FramePlan) -> None:
 
 
 @pytest.mark.parametrize("plan", PLANS)
-def test_after_three_epochs_encoding_costs_two_hundredths_of_training_at_most(plan: FramePlan) -> None:
-    later = [frame for frame in frames_until(plan, 2**22) if frame.step > 3 * plan.steps_per_epoch]
+def test_after_two_epochs_encoding_costs_two_hundredths_of_training_at_most(plan: FramePlan) -> None:
+    later = [frame for frame in frames_until(plan, 2**22) if frame.step > 2 * plan.steps_per_epoch]
     for earlier, frame in itertools.pairwise(later):
         if frame.is_encoded:
             assert plan.num_anchors * 0.15 <= 0.02 * (frame.step - earlier.step) * plan.batch_size
-    assert all(frame.is_encoded for frame in frames_until(plan, 3 * plan.steps_per_epoch))
+    assert all(frame.is_encoded for frame in frames_until(plan, 2 * plan.steps_per_epoch))
 
 
 def test_the_anchors_are_the_same_for_every_run_and_fewer_are_a_part_of_more() -> None:
@@ -176,7 +175,7 @@ def test_later_frames_hold_the_codes_of_the_last_visits_which_cost_nothing(monke
             codes_ND = trainer.step.codes_ND
             assert codes_ND is not None
             seen[event.step] = np.array_equal(event.kept.codes_AD, codes_ND[torch.from_numpy(event.kept.items_A)])
-    assert seen == {0: False, 4: False, 16: False, 32: False, 35: True, 39: True, 40: True}
+    assert seen == {step: step > 16 for step in (0, 4, 16, 18, 20, 22, 24, 27, 30, 33, 36, 40)}
 
 
 def test_a_stop_is_not_kept_waiting_by_an_encoding() -> None:

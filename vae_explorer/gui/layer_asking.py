@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SURVEY_SHARE = 0.08
 """The part of a core that surveys may take while training."""
+_OF_CODES_ALONE = frozenset({"codes", "regions"})
 _SETTLE_MS = 140
 _UNFINISHED_MS = 60
 _ATTEND_MS = 120
@@ -207,6 +208,9 @@ class LayerAsking(QObject):
         snapshot, dataset = self._session.snapshot, self._session.dataset
         assert snapshot is not None
         model = MODELS[snapshot.model_name]
+        moment = self._session.timeline.moment
+        if moment is not None and not moment.has_near_weights and record.name not in _OF_CODES_ALONE:
+            return "No weights were kept near this moment: only its codes can be seen."
         if "dataset" in record.needs and dataset is None:
             return "The images are still being read."
         if "labels" in record.needs and (dataset is None or dataset.labels_N is None):

@@ -17,6 +17,7 @@ from vae_explorer.gui.session_threads import SessionThreads, decides_net
 from vae_explorer.gui.session_words import CAN_TRAIN, RUNNING, Message, Progress, State
 from vae_explorer.gui.threads.opening import OpeningThread, RunOpened
 from vae_explorer.gui.threads.training import Fork, GoOn, TrainingThread
+from vae_explorer.gui.timeline import Timeline
 from vae_explorer.gui.undo import Arrange, EditSetting, ReplaceConfig
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.training.run_config import changes_that_need_another_run, live_values, setting_at, with_value
@@ -42,6 +43,7 @@ class Session(SessionThreads):
         self.undo_stack = QUndoStack(self)
         self.undo_stack.setUndoLimit(200)
         self.map = MapSession(self)
+        self.timeline = Timeline(self)
         self.run_opened.connect(self._take_up)
 
     # --- what a person does to a run

@@ -33,18 +33,18 @@ def procrustes(codes_ND: Floats, onto_ND: Floats) -> Float64:
     return np.asarray(left_DD @ right_DD, dtype=np.float64)
 
 
-def rotations_onto_last(frames: Sequence[Floats]) -> tuple[Float64, ...]:
-    """For each frame of codes, (N, D), what turns it into the space of the last one, neighbour by neighbour.
+def rotations_onto(frames: Sequence[Floats], reference: int) -> tuple[Float64, ...]:
+    """For each frame of codes, (N, D), what turns it into the space of the reference, neighbour by neighbour.
 
-    Frame i turned by its rotation lies as near as can be to frame i + 1 turned by its own; that of the last is the
-    identity.
+    Each frame turned by its rotation lies as near as can be to its neighbour on the reference's side turned by its own;
+    that of the reference is the identity.
     """
-    if not frames:
-        return ()
-    rotations = [np.eye(frames[-1].shape[1])]
-    for earlier, later in zip(reversed(frames[:-1]), reversed(frames[1:]), strict=True):
-        rotations.append(procrustes(earlier, later) @ rotations[-1])
-    return tuple(reversed(rotations))
+    rotations = {reference: np.eye(frames[reference].shape[1])}
+    for number in range(reference - 1, -1, -1):
+        rotations[number] = procrustes(frames[number], frames[number + 1]) @ rotations[number + 1]
+    for number in range(reference + 1, len(frames)):
+        rotations[number] = procrustes(frames[number], frames[number - 1]) @ rotations[number - 1]
+    return tuple(rotations[number] for number in range(len(frames)))
 
 
 def turned_view(view: PlaneView, rotation_DD: Float64) -> PlaneView:

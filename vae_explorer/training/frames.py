@@ -5,11 +5,12 @@ weights too. Nothing that is trained is touched: the draws of a protocol have a 
 every frame, so that an anchor always is the same picture.
 
 How old the codes of a frame are. Encoding the anchors anew costs as much as training on a seventh of them (5,000: three
-steps of 256 on the CPU, 80 ms where such a step takes 30 ms), so they are encoded where frames lie far enough apart for
-that to be at most 1.5 % of the training between them, and in the first three epochs in any case. Between those times a
-frame holds the codes of the anchors' last visits, which training has anyway, each at most an epoch old. On the default
-preset these lie from the codes of their step as far away as two neighbouring frames from each other (median 7 % of the
-codes' spread after three epochs, 2 % after six); in the first epoch they would be useless (30 %, and half are missing).
+steps of 256 on the CPU), so they are encoded where frames lie far enough apart for that to be at most 1.5 % of the
+training between them, and in the first two epochs in any case. Between those times a frame holds the codes of the
+anchors' last visits, which training has anyway, each at most an epoch old. On the default preset these lie from the
+codes of their step about as far away as two neighbouring frames from each other: in the median 10 % of the codes'
+spread after two epochs (neighbours 7 %), 5 % after four (4 %), 2 % after six (2 %). In the first epoch they would be
+useless: 30 %, and half of them are missing.
 
 Legend: A anchors, N items, D latent dimensions, B batch.
 """
@@ -43,9 +44,10 @@ MOST_BYTES = 100_000_000
 _ITEM_COST = 0.15  # of training on an item: one pass through the encoder of the six through encoder and decoder
 _SHARE = 0.015
 _PER_DOUBLING = 8
-_YOUNG_EPOCHS = 3
+_YOUNG_EPOCHS = 2
 _FIRST_DOUBLING = 16
 _LAST_DENSE_STEP = 2**27
+_WEIGHTS_APART = 1.4  # times the step: about two snapshots to a doubling, where there are so many frames
 _CHUNK = 500
 
 
@@ -139,7 +141,7 @@ class FrameTaking:
         self._plan = FramePlan(num_anchors=len(self._items_A), batch_size=batch_size, steps_per_epoch=steps_per_epoch)
         self._is_wanted = wanted > 0
         self._next = PlannedFrame(0, True) if start_step == 0 else self._plan.after(start_step)
-        self._next_weights = 0 if start_step == 0 else 2 * start_step
+        self._next_weights = math.ceil(_WEIGHTS_APART * start_step)
         self._last_step = start_step or -1
         num_bytes = sum(value.numel() * value.element_size() for value in step.looked_at.state_dict().values())
         self._may_keep_weights = most_weights(num_bytes) > 0
@@ -180,7 +182,7 @@ class FrameTaking:
             return None
         self._last_step = step
         if weights is not None:
-            self._next_weights = max(_FIRST_DOUBLING, 2 * step)
+            self._next_weights = max(_FIRST_DOUBLING, math.ceil(_WEIGHTS_APART * step))
         return KeptOfModel(items_A=self._items_A.cpu().numpy(), codes_AD=codes_AD, weights=weights)
 
     def _encoded(self, is_stopped: Callable[[], bool]) -> Tensor | None:

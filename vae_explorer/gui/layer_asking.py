@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
     from vae_explorer.gui.widgets.map_frame import MapFrame
     from vae_explorer.latent.explorer import Explorer
+    from vae_explorer.runs.past import Moment
 
 SURVEY_SHARE = 0.08
 """The part of a core that surveys may take while training."""
@@ -209,7 +210,7 @@ class LayerAsking(QObject):
         assert snapshot is not None
         model = MODELS[snapshot.model_name]
         moment = self._session.timeline.moment
-        if moment is not None and not moment.has_near_weights and record.name not in _OF_CODES_ALONE:
+        if moment is not None and record.name not in layers_of_moment(moment):
             return "No weights were kept near this moment: only its codes can be seen."
         if "dataset" in record.needs and dataset is None:
             return "The images are still being read."
@@ -320,6 +321,11 @@ class LayerAsking(QObject):
         for record in self._shown_records():
             if record.follows_selection:
                 self.ask(record.name)
+
+
+def layers_of_moment(moment: Moment) -> frozenset[str]:
+    """Which layers say something of a moment of the past: without weights that are near it, only those of its codes."""
+    return frozenset(LAYERS.names()) if moment.has_near_weights else _OF_CODES_ALONE
 
 
 def _drawn(explorer: Explorer, record: LayerRecord, request: LayerRequest) -> Iterator[_Drawn | None]:

@@ -403,12 +403,8 @@ class MapSession(QObject):
     def _show_view(self, view: View | None, choice: ViewChoice | None) -> None:
         self._fitted_for = None if choice is None else replace(choice, locked=None)
         self._straight = view, choice
-        rotation_DD = self._rotation_DD
-        # A plane that is fitted to the codes follows them by itself.
-        if rotation_DD is not None and isinstance(view, PlaneView) and choice is not None:
-            is_free = not VIEWS[choice.name].is_fitted or choice.locked is not None
-            if is_free and len(rotation_DD) == view.num_dimensions:
-                view = turned_view(view, rotation_DD)
+        if view is not None and choice is not None:
+            view = turned_as_chosen(view, choice, self._rotation_DD)
         if view != self.view:
             self.view = view
             self.view_changed.emit(view)
@@ -426,3 +422,13 @@ class MapSession(QObject):
     def place_tour(self, view: View) -> None:
         """A frame of the grand tour: shown, but no step to undo."""
         self._show_view(view, None)
+
+
+def turned_as_chosen(view: View, choice: ViewChoice, rotation_DD: np.ndarray | None) -> View:
+    """The view turned by a rotation of the latent space; as it is where it is no plane, or one that is fitted to the
+    codes and so follows them by itself.
+    """
+    if rotation_DD is None or not isinstance(view, PlaneView) or len(rotation_DD) != view.num_dimensions:
+        return view
+    is_fitted = VIEWS[choice.name].is_fitted and choice.locked is None
+    return view if is_fitted else turned_view(view, rotation_DD)

@@ -73,6 +73,11 @@ class Timeline(QObject):
         return self.steps.index(self._wanted) if self._wanted in self.steps else None
 
     @property
+    def present(self) -> Snapshot | None:
+        """The newest snapshot of the present, whatever is looked at."""
+        return self._present if self.is_past else self._session.snapshot
+
+    @property
     def is_playing(self) -> bool:
         """Whether it goes from frame to frame by itself."""
         return self._timer.isActive()
@@ -107,6 +112,13 @@ class Timeline(QObject):
         self._waited_ms = 0
         self._timer.start(round(1000 / self.rate))
         self.played.emit(True)
+
+    def play_or_rest(self) -> None:
+        """Rest where it plays, else play."""
+        if self.is_playing:
+            self.rest()
+        else:
+            self.play()
 
     def rest(self) -> None:
         """Stay at this frame."""

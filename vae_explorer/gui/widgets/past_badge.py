@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, QRectF, QSize, Qt, Slot
+from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Slot
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
@@ -14,7 +14,7 @@ from vae_explorer.gui.progress_strip import duration_text
 if TYPE_CHECKING:
     from vae_explorer.runs.past import Moment
 
-_MARGIN = 8
+BADGE_MARGIN = 8
 _PADDING = 8
 
 
@@ -48,26 +48,13 @@ class PastBadge(QWidget):
     def _place(self) -> None:
         size = self.sizeHint()
         # Its width only grows while it is seen: a digit more must not make it twitch.
-        width = max(size.width(), self.width() if self.isVisible() else 0)
-        room = max(self._corner.x() - _MARGIN, 1)
-        self.resize(min(width, room), size.height())
-        self.move(self._corner + QPoint(-self.width() - _MARGIN, _MARGIN))
+        if self.isVisible():
+            size.setWidth(max(size.width(), self.width()))
+        self.setGeometry(badge_place(self._corner, size))
 
     def sizeHint(self) -> QSize:
         """Both lines."""
-        strong, plain = self._fonts()
-        widths = (
-            QFontMetrics(strong).horizontalAdvance(self.lines[0]),
-            QFontMetrics(plain).horizontalAdvance(self.lines[1]),
-        )
-        height = QFontMetrics(strong).height() + QFontMetrics(plain).height()
-        return QSize(max(widths) + 2 * _PADDING + 2, height + 8)
-
-    def _fonts(self) -> tuple[QFont, QFont]:
-        strong, plain = QFont(self.font()), QFont(self.font())
-        strong.setBold(True)
-        plain.setPointSizeF(max(plain.pointSizeF() - 1.0, 7.0))
-        return strong, plain
+        return badge_size(self.font(), self.lines)
 
     @Slot()
     def _repaint(self) -> None:
@@ -76,23 +63,48 @@ class PastBadge(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """A rounded ground that the map shines through a little."""
         del event
-        colours = theme.current()
         painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        ground = QColor(colours.panel)
-        ground.setAlpha(225)
-        painter.setBrush(ground)
-        painter.setPen(QPen(QColor(colours.accent), 1.0))
-        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
-        top, room = 4, self.width() - 2 * _PADDING
-        for font, line, ink in zip(self._fonts(), self.lines, (colours.text, colours.muted), strict=True):
-            metrics = QFontMetrics(font)
-            painter.setFont(font)
-            painter.setPen(QColor(ink))
-            text = metrics.elidedText(line, Qt.TextElideMode.ElideRight, room)
-            painter.drawText(_PADDING, top + metrics.ascent(), text)
-            top += metrics.height()
+        painter.setFont(self.font())
+        paint_badge(painter, self.rect(), self.lines, theme.current())
         painter.end()
+
+
+def badge_size(font: QFont, lines: tuple[str, str]) -> QSize:
+    """What both lines need with their ground."""
+    metrics = [QFontMetrics(one) for one in _fonts(font)]
+    width = max(one.horizontalAdvance(line) for one, line in zip(metrics, lines, strict=True))
+    return QSize(width + 2 * _PADDING + 2, sum(one.height() for one in metrics) + 8)
+
+
+def paint_badge(painter: QPainter, box: QRect, lines: tuple[str, str], colours: theme.Theme) -> None:
+    """Both lines on their ground, in the painter's font."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    ground = QColor(colours.panel)
+    ground.setAlpha(225)
+    painter.setBrush(ground)
+    painter.setPen(QPen(QColor(colours.accent), 1.0))
+    painter.drawRoundedRect(QRectF(box).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
+    top, room = box.top() + 4, box.width() - 2 * _PADDING
+    for font, line, ink in zip(_fonts(painter.font()), lines, (colours.text, colours.muted), strict=True):
+        metrics = QFontMetrics(font)
+        painter.setFont(font)
+        painter.setPen(QColor(ink))
+        text = metrics.elidedText(line, Qt.TextElideMode.ElideRight, room)
+        painter.drawText(box.left() + _PADDING, top + metrics.ascent(), text)
+        top += metrics.height()
+
+
+def badge_place(corner: QPoint, size: QSize) -> QRect:
+    """Where a badge lies, below and left of this upper right corner, no wider than there is room."""
+    width = min(size.width(), max(corner.x() - BADGE_MARGIN, 1))
+    return QRect(corner + QPoint(-width - BADGE_MARGIN, BADGE_MARGIN), QSize(width, size.height()))
+
+
+def _fonts(font: QFont) -> tuple[QFont, QFont]:
+    strong, plain = QFont(font), QFont(font)
+    strong.setBold(True)
+    plain.setPointSizeF(max(plain.pointSizeF() - 1.0, 7.0))
+    return strong, plain
 
 
 def moment_lines(moment: Moment) -> tuple[str, str]:

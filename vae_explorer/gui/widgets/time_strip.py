@@ -50,7 +50,12 @@ class TimeSlider(QSlider):
 
 
 class TimeStrip(QWidget):
-    """Shows `session.timeline`, says what a person makes of it; the right end is the present. Always equally high."""
+    """Shows `session.timeline` and says what a person makes of it; the right end is the present. Always equally high.
+
+    save_clicked().
+    """
+
+    save_clicked = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -69,8 +74,8 @@ class TimeStrip(QWidget):
             "Procrustes); switched off, it is shown as it was. For planes that are not fitted to the codes."
         )
         self.more_button = _button("timeline.more", "⋯")
-        self.more_button.setToolTip("How fast it plays")
-        self.more_button.setAccessibleName("Speed")
+        self.more_button.setToolTip("Speed, and saving the training as a movie")
+        self.more_button.setAccessibleName("Speed and saving")
         self.more_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.more_button.setMenu(self._menu())
         self.now_button = _button("timeline.now", "Now")
@@ -83,9 +88,9 @@ class TimeStrip(QWidget):
         for button in (self.now_button, self.align_button, self.more_button):
             row.addWidget(button)
         self.slider.valueChanged.connect(self._go_to)
-        self.slider.play_pressed.connect(self._play_or_rest)
+        self.slider.play_pressed.connect(timeline.play_or_rest)
         self.slider.left.connect(self._to_present)
-        self.play_button.clicked.connect(self._play_or_rest)
+        self.play_button.clicked.connect(timeline.play_or_rest)
         self.now_button.clicked.connect(self._to_present)
         self.align_button.toggled.connect(timeline.set_aligned)
         timeline.recorded.connect(self._refresh)
@@ -104,19 +109,15 @@ class TimeStrip(QWidget):
             action.setChecked(rate == self._timeline.rate)
             group.addAction(action)
             action.triggered.connect(lambda _checked=False, rate=rate: self._timeline.set_rate(rate))
+        menu.addSeparator()
+        self.save_action = menu.addAction("Save the training as a movie…")
+        self.save_action.triggered.connect(self.save_clicked)
         return menu
 
     @Slot(int)
     def _go_to(self, place: int) -> None:
         self._timeline.rest()
         self._timeline.go_to(place if place < len(self._timeline.steps) else None)
-
-    @Slot()
-    def _play_or_rest(self) -> None:
-        if self._timeline.is_playing:
-            self._timeline.rest()
-        else:
-            self._timeline.play()
 
     @Slot()
     def _to_present(self) -> None:

@@ -13,7 +13,7 @@ from vae_explorer.datasets.image_dataset import ImageDataset
 from vae_explorer.errors import UserError
 from vae_explorer.evaluation.evaluate import evaluate
 from vae_explorer.evaluation.evaluation import Cancelled
-from vae_explorer.evaluation.heldout_sides import measured_side
+from vae_explorer.evaluation.heldout_sides import heldout_images, measured_side
 from vae_explorer.evaluation.images import scored_images
 from vae_explorer.evaluation.side_by_side import (
     HELDOUT_MEASURES,
@@ -81,7 +81,7 @@ def test_both_are_measured_on_the_same_items_with_the_same_draws(
     trainer = make_trainer(tiny_config("dynamic"))
     dataset, ids = trainer.dataset, trainer.dataset.heldout_index_N.numpy()[3:30]
     model = trainer.model.eval()
-    side = measured_side("A", model, MODELS["vae"], dataset, "dynamic", ids)
+    side = measured_side("A", model, MODELS["vae"], "tiny", heldout_images(dataset, "dynamic", ids))
     images = scored_images(dataset.images, dataset.heldout_index_N[3:30], "dynamic", "heldout")
     expected = evaluate(model, MODELS["vae"], images, measures=HELDOUT_MEASURES)
     assert side.run.measurements == expected
@@ -89,9 +89,9 @@ def test_both_are_measured_on_the_same_items_with_the_same_draws(
     assert side.obstacles == {}
     assert refusal_of(paired(side.run, side.run, HELDOUT_MEASURES)) == ""
     with pytest.raises(Cancelled):
-        measured_side("A", model, MODELS["vae"], dataset, "dynamic", ids, lambda: True)
+        measured_side("A", model, MODELS["vae"], "tiny", images, lambda: True)
     with pytest.raises(UserError, match="no images"):
-        measured_side("A", model, MODELS["vae"], dataset, "dynamic", ids[:0])
+        measured_side("A", model, MODELS["vae"], "tiny", heldout_images(dataset, "dynamic", ids[:0]))
 
 
 def test_a_model_without_a_bound_says_so(tiny_dataset: ImageDataset) -> None:
@@ -100,7 +100,8 @@ def test_a_model_without_a_bound_says_so(tiny_dataset: ImageDataset) -> None:
 
     record = MODELS["autoencoder"]
     model = build_model("autoencoder", record.config_type(), DataSpace((1, 8, 8), 3, "grey")).eval()
-    side = measured_side("B", model, record, tiny_dataset, "grey", tiny_dataset.heldout_index_N.numpy())
+    images = heldout_images(tiny_dataset, "grey", tiny_dataset.heldout_index_N.numpy())
+    side = measured_side("B", model, record, "tiny", images)
     assert [item.name for item in side.run.measurements] == ["active_units"]
     assert side.obstacles["elbo"] == "-ELBO cannot be measured here: model 'autoencoder' has no likelihood."
 

@@ -53,6 +53,7 @@ PANELS = (
     ("run_doctor", "Run doctor", "RunDoctorPanel"),
     ("measures", "Measures", "MeasuresPanel"),
     ("data_plane", "Data plane", "DataPlanePanel"),
+    ("beside", "Side by side", "BesidePanel"),
 )
 CLOSE_SECONDS = 3.0
 _MOST_PARKED = 512  # widgets of all docks behind tabs together
@@ -270,7 +271,8 @@ class MainWindow(QMainWindow):
         self.message_bar.dismiss()
         self.hide()
         # Nobody waits for this any more: the window is gone, the run is being saved.
-        self.panel("measures").close_job()
+        for name in ("measures", "beside"):
+            self.panel(name).close_job()
         self.closed_cleanly = self.session.close(CLOSE_SECONDS) and not self.session.unsaved
         self.settings.save()
         self.error_reports.uninstall()

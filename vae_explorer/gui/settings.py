@@ -21,7 +21,7 @@ from vae_explorer.training.run_config import run_config_from_table, run_config_t
 if TYPE_CHECKING:
     from vae_explorer.training.run_config import RunConfig
 
-LAYOUT_VERSION = 4
+LAYOUT_VERSION = 5
 """Counts up when docks are added or renamed; a layout of another version is not restored."""
 
 CONFIG_VARIABLE = "VAE_EXPLORER_CONFIG"

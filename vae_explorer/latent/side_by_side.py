@@ -76,11 +76,14 @@ class ItemLook:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SideSamples:
-    """The first draws from the prior decoded, uint8 (N, H, W) or (N, H, W, C), or from the codes' ex-post density."""
+    """The first draws from the prior decoded, uint8 (N, H, W) or (N, H, W, C), or from the codes' ex-post density.
+
+    `z_ND` are their latent points, None where these are no points of R^D.
+    """
 
     pictures: UInt8
+    z_ND: NDArray[np.float64] | None
     is_ex_post: bool
-    num_dimensions: int
     step: int
 
 
@@ -158,8 +161,7 @@ def look_at(explorer: Explorer, item: int) -> ItemLook:
 def draw_samples(explorer: Explorer, num: int, seed: int) -> SideSamples:
     """The first `num` samples under a seed, with a generator of their own. Raises UserError as `Explorer.sample`."""
     assert explorer.snapshot is not None
-    pictures, _ = explorer.sample(num, seed)
-    return SideSamples(pictures, explorer.record.samples_ex_post, explorer.num_dimensions, explorer.snapshot.step)
+    return SideSamples(*explorer.sample(num, seed), explorer.record.samples_ex_post, explorer.snapshot.step)
 
 
 @torch.inference_mode()
@@ -228,5 +230,6 @@ def _terms(explorer: Explorer, ids: NDArray[np.int64]) -> tuple[float | None, fl
 
 def _in_words(view: View) -> str:
     if isinstance(view, PlaneView) and view.explained is not None:
-        return f"PCA plane of {view.num_dimensions} dimensions with {100 * sum(view.explained):.0f} % of their variance"
+        share = 100 * sum(view.explained)
+        return f"PCA plane with {share:.0f} % of the variance of {view.num_dimensions} dimensions"
     return "the latent line, height means nothing" if view.num_dimensions == 1 else "the latent plane itself"

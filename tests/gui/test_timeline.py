@@ -192,7 +192,7 @@ def test_aligned_turns_the_plane_and_raw_leaves_it(stage: Stage) -> None:
     np.testing.assert_allclose(np.linalg.norm(xy_N2, axis=1), norms, rtol=1e-3, atol=1e-4)
     settle(stage.window, stage.qtbot)
     place = stage.window.panel("latent_map").canvas
-    assert place.axis_labels == turned.axis_labels
+    assert place.axis_labels == ("z₁′", "z₂′")
     stage.qtbot.mouseClick(stage.strip.align_button, Qt.MouseButton.LeftButton)
     stage.wait(lambda: session_map.view == straight)
     assert stage.shown == 0
@@ -240,6 +240,7 @@ def test_a_run_in_training_goes_on_while_its_past_is_looked_at(
     assert session.snapshot is taken, "the present does not show through"
     assert stage.strip.slider.maximum() == len(stage.timeline.steps)
     assert stage.strip.slider.value() == 1
+    assert f"frame 2 of {len(stage.timeline.steps)}:" in stage.window.panel("latent_map").badge.lines[1]
     assert session.state is State.TRAINING
     stage.look_at(None)
     stage.wait(lambda: session.snapshot.step > step)

@@ -425,10 +425,13 @@ class MapSession(QObject):
 
 
 def turned_as_chosen(view: View, choice: ViewChoice, rotation_DD: np.ndarray | None) -> View:
-    """The view turned by a rotation of the latent space; as it is where it is no plane, or one that is fitted to the
-    codes and so follows them by itself.
+    """The view turned by a rotation of the latent space, with primes at its axes; as it is where it is no plane, or one
+    that is fitted to the codes and so follows them by itself.
     """
     if rotation_DD is None or not isinstance(view, PlaneView) or len(rotation_DD) != view.num_dimensions:
         return view
     is_fitted = VIEWS[choice.name].is_fitted and choice.locked is None
-    return view if is_fitted else turned_view(view, rotation_DD)
+    if is_fitted or np.allclose(rotation_DD, np.eye(len(rotation_DD))):
+        return view
+    x, y = view.axis_labels
+    return replace(turned_view(view, rotation_DD), axis_labels=(f"{x}′", f"{y}′"))

@@ -6,6 +6,7 @@ map is turned so that it does not spin, and snapshots of a run in training wait.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -201,6 +202,9 @@ class Timeline(QObject):
             if self._wanted is not None and self._wanted not in steps:
                 self._return()
             self.recorded.emit()
+            if self.moment is not None and self.moment.step in steps:
+                self.moment = replace(self.moment, number=steps.index(self.moment.step), of=len(steps))
+                self.moved.emit(self.moment)
 
     @Slot(object)
     def _show(self, look: PastLook) -> None:

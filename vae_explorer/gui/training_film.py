@@ -43,6 +43,7 @@ class DrawingProgress(QDialog):
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName("Moments drawn")
         self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.setAutoDefault(False)
         self.cancel_button.clicked.connect(self.reject)
         row = QHBoxLayout()
         row.addWidget(self.bar, 1)

@@ -101,7 +101,7 @@ class PastReading(QObject):
         from vae_explorer.runs.past import Past
 
         past: Past | None = None
-        read_of: RunDirectory | None = None
+        read_under = 0
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._is_closing or self._is_to_read or self._wanted is not None)
@@ -114,8 +114,8 @@ class PastReading(QObject):
                     wanted, self._wanted = self._wanted, None
             if run is None:
                 continue
-            if past is None or run is not read_of:
-                past, read_of = Past(run), run
+            if past is None or asked_under[0] != read_under:
+                past, read_under = Past(run), asked_under[0]
             answer = _answer(past, wanted)
             with self._condition:
                 if self._is_closing:

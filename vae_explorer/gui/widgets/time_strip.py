@@ -71,7 +71,8 @@ class TimeStrip(QWidget):
         self.align_button.setCheckable(True)
         self.align_button.setToolTip(
             "Turn the map from frame to frame so that codes stay where they are as far as they can (orthogonal "
-            "Procrustes); switched off, it is shown as it was. For planes that are not fitted to the codes."
+            "Procrustes); axes that are turned bear a prime. Switched off, it is shown as it was. For planes that are "
+            "not fitted to the codes."
         )
         self.more_button = _button("timeline.more", "⋯")
         self.more_button.setToolTip("Speed, and saving the training as a movie")

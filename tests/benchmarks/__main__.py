@@ -13,6 +13,7 @@ NAMES = {
     "training": "P1, P2: images/s of the classic network against the reference program's loop",
     "first_map": "P3: training seconds until the default preset's test bound is good",
     "recording": "what recording, checkpoints and frames cost the default preset",
+    "lookback": "from the time slider to the drawn map of a recorded moment, and a movie of all",
     "start": "P4: first painted window, data on the map, first moving curve, --help",
     "window": "P5, P6, P7: frame gaps, decode latency and the cost of looking in the real window",
     "map": "P8, P9: pan and zoom with many codes, and how fast the map's background stands",

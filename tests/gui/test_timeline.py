@@ -360,6 +360,16 @@ def test_a_window_that_closes_in_the_past_leaves_no_thread(
     assert not any(thread.name == "looking back" for thread in threading.enumerate())
 
 
+def test_what_a_run_could_be_continued_with_is_not_worked_out_at_every_moment(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(Session, "continuation_problem", property(lambda _session: asked.append(1) or ""))
+    for number in range(4):
+        stage.look_at(number)
+    assert asked == []
+
+
 def test_the_strip_has_its_height_before_there_is_anything_to_show(window: MainWindow, qtbot: QtBot) -> None:
     strip = window.panel("latent_map").time_strip
     height = strip.height()

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors.numpy
 import torch
 
 from tests.runs.failing_calls import fail_call, mend
@@ -261,7 +260,7 @@ def test_an_altered_frame_is_left_out_and_said(empty: RunDirectory) -> None:
 
 def sealed(codes: dict[str, np.ndarray], **facts: str) -> bytes:
     told = {"step": "1", "epoch": "0.1", "images_seen": "9", "seconds": "0.5", "beta": "1.0"} | facts
-    return frames_on_disk._sealed(lambda more: safetensors.numpy.save(codes, more), told)
+    return frames_on_disk._sealed(codes, told)
 
 
 GOOD = np.zeros((6, 2), np.float16)
@@ -304,8 +303,7 @@ def test_frames_of_two_latent_spaces_are_no_run(empty: RunDirectory) -> None:
 )
 def test_a_strangers_anchors_are_refused(empty: RunDirectory, items: np.ndarray) -> None:
     write_frames(empty, [frame_at(1)])
-    content = frames_on_disk._sealed(lambda more: safetensors.numpy.save({"items": items}, more), {})
-    (frames_folder(empty) / ANCHORS_FILE).write_bytes(content)
+    (frames_folder(empty) / ANCHORS_FILE).write_bytes(frames_on_disk._sealed({"items": items}, {}))
     with pytest.raises(FileError, match=ANCHORS_FILE):
         read_frames(empty)
 

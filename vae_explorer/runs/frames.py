@@ -5,7 +5,7 @@
       000000128.safetensors            `codes`: their codes, float16 (A, D), float32 where float16 cannot hold them
       000000128-weights.safetensors    weights and buffers of the network, in some frames
 
-The header of each says step, epoch, images seen, seconds, beta and the SHA-256 of the rest. A frame that is damaged or
+The header of each says step, epoch, images seen, seconds, beta and the SHA-256 of all of it. A frame that is damaged or
 has gone meanwhile is left out: looking back shows what there is. Nothing in a frame is code.
 """
 
@@ -16,15 +16,13 @@ import itertools
 import json
 import math
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors.numpy
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
@@ -51,7 +49,9 @@ _HALF_LARGEST = 30_000.0  # of the codes that float16 holds well
 _MOST_HEADER_BYTES = 100_000
 _MOST_FRAME_BYTES = 2 * MOST_BYTES // MOST_FRAMES + _MOST_HEADER_BYTES
 _MOST_ENTRIES = 10_000  # of a folder that are looked at
-_UNSIGNED = "0" * 64
+_BROKEN = (
+    safetensors.SafetensorError, struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError,
+)  # fmt: skip
 _HINT = "It was altered or damaged after it was written; the run can be looked at without it."
 
 
@@ -108,12 +108,11 @@ def write_frames(run: RunDirectory, taken: Sequence[FrameTaken]) -> tuple[int, .
             "seconds": repr(frame.seconds), "beta": repr(frame.beta),
         }  # fmt: skip
         if frame.kept.weights is not None:
-            weights = {name: value.contiguous() for name, value in frame.kept.weights.items()}
-            content = _sealed(partial(safetensors.torch.save, weights), facts)
+            content = _sealed({name: value.numpy() for name, value in frame.kept.weights.items()}, facts)
             files.write_bytes_atomic(_weights_path(folder, frame.step), content)
             most = most_weights(len(content))
         codes = {} if frame.kept.codes_AD is None else {"codes": _short(frame.kept.codes_AD)}
-        content = _sealed(partial(safetensors.numpy.save, codes), facts)
+        content = _sealed(codes, facts)
         files.write_bytes_atomic(_frame_path(folder, frame.step), content)
     _keep(folder, MOST_FRAMES, most)
     return tuple(frame.step for frame in taken)
@@ -186,11 +185,8 @@ def read_weights(run: RunDirectory, step: int) -> dict[str, Tensor]:
     with torch.device("meta"):
         expected = build_model(run.config.model_name, run.config.model, space).state_dict()
     num_bytes = sum(value.numel() * value.element_size() for value in expected.values())
-    facts, content = _opened(path, num_bytes + 10 * _MOST_HEADER_BYTES)
-    try:
-        weights: dict[str, Tensor] = safetensors.torch.load(content)
-    except (safetensors.SafetensorError, KeyError, ValueError) as error:
-        raise _not_ours(path) from error
+    facts, arrays = _opened(path, num_bytes + 10 * _MOST_HEADER_BYTES)
+    weights = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     if facts.get("step") != str(step) or {name: (value.shape, value.dtype) for name, value in weights.items()} != {
         name: (value.shape, value.dtype) for name, value in expected.items()
     }:
@@ -209,14 +205,12 @@ def _write_anchors(run: RunDirectory, items_A: NDArray[np.int64]) -> None:
         pass  # none yet, or damaged
     for _, path in _numbered(folder):  # they are of other items
         files.remove_file(path)
-    content = _sealed(partial(safetensors.numpy.save, {"items": items_A}), {})
-    files.write_bytes_atomic(folder / ANCHORS_FILE, content)
+    files.write_bytes_atomic(folder / ANCHORS_FILE, _sealed({"items": items_A}, {}))
 
 
 def _read_anchors(run: RunDirectory) -> NDArray[np.int64]:
     path = frames_folder(run) / ANCHORS_FILE
-    _, content = _opened(path, _MOST_FRAME_BYTES)
-    items_A = _arrays(path, content).get("items")
+    items_A = _opened(path, _MOST_FRAME_BYTES)[1].get("items")
     if items_A is None or items_A.dtype != np.int64 or items_A.ndim != 1:
         raise _not_ours(path)
     if len(items_A) and (items_A[0] < 0 or (np.diff(items_A) <= 0).any()):
@@ -225,8 +219,8 @@ def _read_anchors(run: RunDirectory) -> NDArray[np.int64]:
 
 
 def _read_frame(path: Path, step: int, num_anchors: int) -> RecordedFrame:
-    facts, content = _opened(path, _MOST_FRAME_BYTES)
-    codes_AD = _arrays(path, content).get("codes")
+    facts, arrays = _opened(path, _MOST_FRAME_BYTES)
+    codes_AD = arrays.get("codes")
     try:
         frame = RecordedFrame(
             step=int(facts["step"]), epoch=_finite(facts["epoch"]), images_seen=int(facts["images_seen"]),
@@ -283,17 +277,16 @@ def _short(codes_AD: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
     return codes_AD.astype(np.float16) if is_small else codes_AD
 
 
-def _sealed(save: Callable[[dict[str, str]], bytes], facts: Mapping[str, str]) -> bytes:
-    """A safetensors file of what `save` writes, with these facts and a digest in its header."""
+def _sealed(arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, str]) -> bytes:
+    """A safetensors file of these arrays with the facts and a digest of all in its header."""
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     told = {"format_version": str(FORMAT_VERSION), **facts}
-    content = save(told | {"sha256": _UNSIGNED})
-    body = _body(content)
-    head = content[: len(content) - len(body)].replace(_UNSIGNED.encode(), _digest(told, body).encode())
-    return head + body
+    content: bytes = safetensors.numpy.save(arrays, told | {"sha256": _digest(told, arrays)})
+    return content
 
 
-def _opened(path: Path, most_bytes: int) -> tuple[dict[str, str], bytes]:
-    """The facts and the content of a sealed file, its size and digest checked before anything but its header is parsed.
+def _opened(path: Path, most_bytes: int) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+    """The facts and arrays of a sealed file; its size is checked before anything is parsed, then its digest.
 
     Raises FileError.
     """
@@ -307,35 +300,26 @@ def _opened(path: Path, most_bytes: int) -> tuple[dict[str, str], bytes]:
         facts = {str(name): str(value) for name, value in header["__metadata__"].items()}
         digest = facts.pop("sha256")
         version = int(facts["format_version"])
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _not_ours(path) from error
-    if version > FORMAT_VERSION:
-        raise FileError(
-            path,
-            f"{path} has format version {version}, which is newer than this program's {FORMAT_VERSION}.",
-            "Open the run with a newer version of VAE Explorer.",
-        )
-    if digest != _digest(facts, _body(content)):
-        raise FileError(path, f"{path} does not match its digest.", _HINT)
-    return facts, content
-
-
-def _body(content: bytes) -> bytes:
-    (length,) = struct.unpack("<Q", content[:8])
-    return content[8 + length :]
-
-
-def _digest(facts: Mapping[str, str], body: bytes) -> str:
-    told = json.dumps(dict(sorted(facts.items()))).encode()
-    return hashlib.sha256(told + body).hexdigest()
-
-
-def _arrays(path: Path, content: bytes) -> dict[str, NDArray[Any]]:
-    try:
+        if version > FORMAT_VERSION:
+            raise FileError(
+                path,
+                f"{path} has format version {version}, which is newer than this program's {FORMAT_VERSION}.",
+                "Open the run with a newer version of VAE Explorer.",
+            )
         arrays: dict[str, NDArray[Any]] = safetensors.numpy.load(content)
-    except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
+    except _BROKEN as error:
         raise _not_ours(path) from error
-    return arrays
+    if digest != _digest(facts, arrays):
+        raise FileError(path, f"{path} does not match its digest.", _HINT)
+    return facts, arrays
+
+
+def _digest(facts: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> str:
+    shapes = {name: (array.dtype.str, array.shape) for name, array in arrays.items()}
+    digest = hashlib.sha256(json.dumps([facts, shapes], sort_keys=True).encode())
+    for name in sorted(arrays):
+        digest.update(arrays[name].reshape(-1).data)
+    return digest.hexdigest()
 
 
 def _finite(text: str) -> float:

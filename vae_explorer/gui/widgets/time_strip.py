@@ -60,6 +60,7 @@ class TimeStrip(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._timeline = timeline = session.timeline
+        self._playing_shown: tuple[bool, theme.Theme] | None = None
         self.setObjectName("time_strip")
         self.slider = TimeSlider()
         self.slider.setObjectName("timeline.slider")
@@ -145,9 +146,13 @@ class TimeStrip(QWidget):
             if has_frames
             else "Nothing to look back at: no moment of this run was recorded yet"
         )
-        is_playing = timeline.is_playing
-        name = "pause" if is_playing else "train"
-        self.play_button.setIcon(icon(name, colours.text, colours.faint))
+        self._show_playing(timeline.is_playing, colours)
+
+    def _show_playing(self, is_playing: bool, colours: theme.Theme) -> None:
+        if (is_playing, colours) == self._playing_shown:
+            return  # an icon is drawn from its outline, and this is asked at every moment
+        self._playing_shown = (is_playing, colours)
+        self.play_button.setIcon(icon("pause" if is_playing else "train", colours.text, colours.faint))
         tip = "Rest at this moment (Space)" if is_playing else "Play the training from here, or from its start (Space)"
         self.play_button.setToolTip(tip)
         self.play_button.setAccessibleName("Rest" if is_playing else "Play the training")

@@ -59,6 +59,7 @@ class Commands(QObject):
         session.snapshot_changed.connect(self._refresh)
         session.undo_stack.indexChanged.connect(self._refresh)
         self._form.problem_changed.connect(self._refresh)
+        window.panel("runs").open_asked.connect(self.open_run)
         session.config_changed.connect(self._refresh)
         theme.notifier().changed.connect(self._recolour)
         self._recolour(theme.current())

@@ -122,7 +122,6 @@ class MainWindow(QMainWindow):
         map_panel.activity_changed.connect(self.panel("view").set_map_seen)
         map_panel.gestures.curve_bent.connect(path.bend)
         map_panel.toolbar.view_chosen.connect(self.panel("view").picker.choose_kind)
-        self.panel("runs").open_asked.connect(self.commands.open_run)
         self.session.dataset_changed.connect(lambda dataset: show_what_suits(self, self.docks, dataset.image_shape))
 
     # --- placing

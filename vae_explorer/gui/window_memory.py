@@ -1,4 +1,5 @@
-"""What the window keeps while it runs, so that a crash costs none of it: form, layers, layout, arrangement, open run.
+"""What the window keeps while it runs, so that a crash costs none of it: form, layers, layout, arrangement, open run;
+and what the library's panel remembers.
 
 Kept a second after the last change, and at the end. What was arranged on the map goes into the run's own folder and
 comes back whenever that run is opened. GUI thread only.

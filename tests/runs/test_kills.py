@@ -1,0 +1,117 @@
+"""R1 and R2: a run that is killed at any moment leaves a checkpoint that loads, curves that are whole, and an offer.
+
+The processes are forked from one that has loaded torch already, so that twenty kills take seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import random
+import signal
+import time
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.tiny_runs import make_trainer, tiny_config
+from vae_explorer.runs.broken_off import broken_off_runs
+from vae_explorer.runs.checkpoint import read_checkpoint
+from vae_explorer.runs.history import read_events, read_metrics
+from vae_explorer.runs.recorder import record
+from vae_explorer.runs.resuming import newest_good_checkpoint
+from vae_explorer.runs.run_directory import RunDirectory
+from vae_explorer.training.control import Control
+from vae_explorer.training.run_config import RunConfig, with_value
+
+INTERVAL = 0.1
+
+
+def killed_config() -> RunConfig:
+    config = tiny_config(epochs=100_000)
+    return with_value(config, "recording.checkpoint_interval_seconds", INTERVAL)
+
+
+def train_until_killed(path: Path, images: tuple[np.ndarray, np.ndarray]) -> None:
+    """In the child: goes on until it is killed; the file `begun` says that the first event is recorded."""
+    from tests.tiny_runs import register_tiny
+
+    with pytest.MonkeyPatch.context() as patch:
+        register_tiny(patch, images)
+        run = RunDirectory.create(killed_config(), path)
+        with contextlib.closing(record(make_trainer(run.config).run(Control()), run)) as events:
+            for number, _ in enumerate(events):
+                if number == 0:
+                    (path.parent / f"{path.name}.begun").touch()
+
+
+@pytest.fixture(scope="module")
+def forking() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "tests.tiny_runs", "vae_explorer.runs.recorder"])
+    return context
+
+
+def wait_until_begun(process: ForkServerProcess, mark: Path) -> None:
+    until = time.monotonic() + 60
+    while not mark.exists():
+        assert process.is_alive(), "the child ended before its first event"
+        assert time.monotonic() < until
+        time.sleep(0.005)  # another process's file: there is no signal to wait for
+
+
+def test_kills_at_random_moments_leave_what_can_be_continued(
+    tmp_path: Path, forking: ForkServerContext, tiny_images: tuple[np.ndarray, np.ndarray],
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    draw = random.Random(1)
+    num_kills = 500 if request.config.getoption("--long") else 20
+    for number in range(num_kills):
+        path = tmp_path / f"run-{number}"
+        process = forking.Process(target=train_until_killed, args=(path, tiny_images))
+        process.start()
+        wait_until_begun(process, tmp_path / f"run-{number}.begun")
+        time.sleep(draw.uniform(0.0, 0.6))  # the moment is what is drawn
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+        killed_at = time.time()
+        process.join()
+        run = RunDirectory.open(path)
+        for checkpoint in run.checkpoints():
+            read_checkpoint(checkpoint)
+        metrics, lines = read_metrics(run), read_events(run)
+        assert lines[0]["event"] == "started"
+        steps = metrics.of("train").get("step", np.empty(0))
+        assert (np.diff(steps) > 0).all()
+        if len(steps):
+            # R2: of the curves at most a second is lost, as the file's last change tells.
+            assert killed_at - run.metrics_file.stat().st_mtime < 1.0
+        newest = newest_good_checkpoint(run)
+        if newest is not None and len(steps):
+            behind = metrics.of("train")["seconds"][steps > newest.step]
+            # R2: of the training at most the interval, and what one checkpoint takes to be written.
+            assert len(behind) == 0 or behind[-1] - float(newest.state.progress["seconds"]) < INTERVAL + 1.0
+        assert [found.path for found in broken_off_runs(tmp_path)][:1] == [path]
+        last_step = continued(run, tiny_images)
+        assert last_step > (0 if newest is None else newest.step)
+
+
+def continued(run: RunDirectory, images: tuple[np.ndarray, np.ndarray]) -> int:
+    """Continue the run for two events after its start and stop; the last step."""
+    from tests.tiny_runs import register_tiny
+
+    with pytest.MonkeyPatch.context() as patch:
+        register_tiny(patch, images)
+        trainer, control = make_trainer(run.config), Control()
+        if (checkpoint := newest_good_checkpoint(run)) is not None:
+            trainer.restore(checkpoint.state)
+        with contextlib.closing(record(trainer.run(control), run)) as events:
+            for number, _ in enumerate(events):
+                if number == 2:
+                    control.stop()
+    steps = read_metrics(run).of("train")["step"]
+    assert (np.diff(steps) > 0).all()
+    return int(steps[-1])

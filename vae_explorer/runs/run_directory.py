@@ -5,6 +5,7 @@ RUN/
   metrics.csv    events.jsonl    append-only (`recorder`)
   checkpoints/   000123456/ ...  (`checkpoint`)
   samples/       sample grids
+  arrangement.json  what a person arranged on its map (`arrangement_file`)
   notes.toml     what a person says of it (`run_notes`)
   writer.lock    who writes, while it does (`writer_lock`)
 """

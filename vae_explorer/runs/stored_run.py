@@ -9,15 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vae_explorer.errors import FileError
+import numpy as np
+
+from vae_explorer.errors import FileError, UserError
 from vae_explorer.runs.history import read_events, read_metrics
 from vae_explorer.training.events import SettingChanged, Started
 from vae_explorer.training.metric_history import MetricHistory
+from vae_explorer.training.run_config import with_value
 
 if TYPE_CHECKING:
     from vae_explorer.runs.run_directory import RunDirectory
     from vae_explorer.training.run_config import RunConfig
 
+_PLACES = ("step", "images_seen", "seconds")
 _HINT = "It was altered after it was written; use another copy of the run."
 
 
@@ -40,18 +44,29 @@ class StoredRun:
 def read_stored_run(run: RunDirectory) -> StoredRun:
     """The course of the run in that folder. Raises FileError for files that are not as they were written."""
     metrics, lines = read_metrics(run), read_events(run)
-    history = MetricHistory()
-    if metrics.columns:
+    history, columns = MetricHistory(), metrics.columns
+    is_empty = not columns or len(metrics.split) == 0
+    if not is_empty:
+        _require_places(run, columns)
         history.append_rows(metrics.of("train"), metrics.of("heldout"))
-    columns = metrics.columns
-    is_empty = not columns or len(columns["step"]) == 0
-    last = {name: 0.0 if is_empty else float(columns[name][-1]) for name in ("step", "images_seen", "seconds")}
+    last = {name: 0.0 if is_empty else float(columns[name][-1]) for name in _PLACES}
     try:
         started = _started(lines, run.config, run.name)
         changes = _changes(lines)
-    except (KeyError, TypeError, ValueError) as error:
+        for change in changes:
+            with_value(run.config, change.path, change.new)
+    except (KeyError, TypeError, ValueError, OverflowError, UserError) as error:
         raise FileError(run.events_file, f"{run.events_file} is not as VAE Explorer wrote it.", _HINT) from error
     return StoredRun(run, started, history, changes, int(last["step"]), int(last["images_seen"]), last["seconds"])
+
+
+def _require_places(run: RunDirectory, columns: Mapping[str, np.ndarray]) -> None:
+    """Raise FileError unless every row says where it stands, and none stands before the one above it."""
+    for name in _PLACES:
+        values = columns.get(name)
+        if values is None or not np.isfinite(values).all() or values[0] < 0 or (np.diff(values) < 0).any():
+            path = run.metrics_file
+            raise FileError(path, f"{path} does not say in its column '{name}' where its rows stand.", _HINT)
 
 
 def _started(lines: Sequence[Mapping[str, Any]], config: RunConfig, name: str) -> Started | None:
@@ -59,6 +74,8 @@ def _started(lines: Sequence[Mapping[str, Any]], config: RunConfig, name: str) -
     line = next((line for line in reversed(lines) if line.get("event") == "started"), None)
     if line is None:
         return None
+    if int(line["num_train"]) < 1:
+        raise ValueError("a run trains on something")
     beta = line["effective_beta"]
     return Started(
         config=config, run_name=name, device=str(line["device"]), device_name=str(line["device_name"]),

@@ -32,6 +32,7 @@ from vae_explorer.training.hardware import (
 from vae_explorer.training.heldout import effective_beta, encode_items, mean_training_image, measure_heldout
 from vae_explorer.training.loop import TrainingLoop
 from vae_explorer.training.schedules import beta_factor, learning_rate_factor
+from vae_explorer.training.state_check import require_fitting
 from vae_explorer.training.step import (
     CapturedStep,
     FittedStep,
@@ -273,6 +274,13 @@ class Trainer:
                 | self._heldout_score(),
             )
 
+    def _restore_generator(self, generator: torch.Generator, state: TrainingState, name: str) -> None:
+        kept = state.tensors[name]
+        if _fits_generator(generator, kept):
+            generator.set_state(kept)
+        else:  # of another kind of device: a stream of its own, which no earlier step has drawn from
+            generator.manual_seed(_stream(self.config.training.seed + 1 + int(state.progress["step"]), len(name)))
+
     def _heldout_score(self) -> dict[str, float]:
         """What the newest held-out check says of the weights in one number, by which the best checkpoint is kept."""
         judge = next((term for term in self.record.terms if term.better != "neither"), None)
@@ -284,17 +292,19 @@ class Trainer:
     def restore(self, state: TrainingState) -> None:
         """Go back to a state taken from a trainer of the same configuration and data.
 
-        From there on everything comes out as if it had never stopped, on the CPU bit for bit.
+        From there on everything comes out as if it had never stopped, on the CPU bit for bit; on another kind of device
+        than the state was left by, with other noise. Raises UserError for a state of something else.
         """
+        require_fitting(self, state)
         self.step.looked_at.load_state_dict(dict(state.model))
         if self.step.average is not None:
             own = {name.removeprefix(_OWN): v for name, v in state.tensors.items() if name.startswith(_OWN)}
             self.model.load_state_dict(own)
         load_flat_optimiser_state(self.step.optimiser, state.optimiser)
         self.order.permutation_N = state.tensors["permutation"].to(self.device)
-        self.order.generator.set_state(state.tensors["order_generator"])
-        self.step.noise.set_state(state.tensors["noise_generator"])
-        self.step.data_noise.set_state(state.tensors["data_noise_generator"])
+        self._restore_generator(self.order.generator, state, "order_generator")
+        self._restore_generator(self.step.noise, state, "noise_generator")
+        self._restore_generator(self.step.data_noise, state, "data_noise_generator")
         progress = state.progress
         self.num_steps, self.images_seen = int(progress["step"]), int(progress["images_seen"])
         self.order.position = int(progress["position"])
@@ -302,6 +312,10 @@ class Trainer:
         self.learning_rate, self.beta = float(progress["learning_rate"]), float(progress["beta"])
         self.next_validation = int(progress.get("next_validation", self.images_seen))
         self.num_threads = int(progress.get("num_threads", 0))
+
+
+def _fits_generator(generator: torch.Generator, kept: torch.Tensor) -> bool:
+    return kept.dtype == torch.uint8 and kept.shape == generator.get_state().shape
 
 
 def _on_cpu(model: LatentModel) -> dict[str, torch.Tensor]:

@@ -11,7 +11,8 @@ import os
 import random
 import signal
 import time
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,8 @@ def killed_config() -> RunConfig:
     return with_value(config, "recording.checkpoint_interval_seconds", INTERVAL)
 
 
-def train_until_killed(path: Path, images: tuple[np.ndarray, np.ndarray]) -> None:
-    """In the child: goes on until it is killed; the file `begun` says that the first event is recorded."""
+def train_until_killed(path: Path, images: tuple[np.ndarray, np.ndarray], begun: Connection) -> None:
+    """In the child: goes on until it is killed; tells when the first event is recorded."""
     from tests.tiny_runs import register_tiny
 
     with pytest.MonkeyPatch.context() as patch:
@@ -45,7 +46,7 @@ def train_until_killed(path: Path, images: tuple[np.ndarray, np.ndarray]) -> Non
         with contextlib.closing(record(make_trainer(run.config).run(Control()), run)) as events:
             for number, _ in enumerate(events):
                 if number == 0:
-                    (path.parent / f"{path.name}.begun").touch()
+                    begun.send(True)
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +54,6 @@ def forking() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "tests.tiny_runs", "vae_explorer.runs.recorder"])
     return context
-
-
-def wait_until_begun(process: ForkServerProcess, mark: Path) -> None:
-    until = time.monotonic() + 60
-    while not mark.exists():
-        assert process.is_alive(), "the child ended before its first event"
-        assert time.monotonic() < until
-        time.sleep(0.005)  # another process's file: there is no signal to wait for
 
 
 def test_kills_at_random_moments_leave_what_can_be_continued(
@@ -71,9 +64,10 @@ def test_kills_at_random_moments_leave_what_can_be_continued(
     num_kills = 500 if request.config.getoption("--long") else 20
     for number in range(num_kills):
         path = tmp_path / f"run-{number}"
-        process = forking.Process(target=train_until_killed, args=(path, tiny_images))
+        begun, told = forking.Pipe(duplex=False)
+        process = forking.Process(target=train_until_killed, args=(path, tiny_images, told))
         process.start()
-        wait_until_begun(process, tmp_path / f"run-{number}.begun")
+        assert begun.poll(60)
         time.sleep(draw.uniform(0.0, 0.6))  # the moment is what is drawn
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)

@@ -11,7 +11,7 @@ import numpy as np
 
 from vae_explorer.errors import FileError
 from vae_explorer.runs import files
-from vae_explorer.runs.growing_file import GrowingFile
+from vae_explorer.runs.growing_metrics import GrowingMetrics
 from vae_explorer.runs.metric_rows import SPLIT, MetricHeader, MetricRows
 from vae_explorer.runs.run_directory import require_plain_file
 
@@ -43,14 +43,11 @@ def read_metrics(run: RunDirectory) -> Metrics:
     path = run.metrics_file
     header: MetricHeader | None = None
     splits, tables, num_lines = [], [], 1
-    for offset, content in GrowingFile(path).new_blocks():
+    for header, content, _, offset in GrowingMetrics(path).new_lines():
         if offset > MOST_METRICS_BYTES:
             raise FileError(
                 path, f"{path} is larger than {MOST_METRICS_BYTES:,} bytes.", "It is too long to be read whole."
             )
-        if header is None:
-            head, _, content = content.partition(b"\n")
-            header = MetricHeader(head, path)
         rows = MetricRows(header, content)
         numbers_CN, wrong = rows.values([*header.axes, *header.curves])
         for number in (*rows.damaged, *wrong):

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vae_explorer.errors import FileError
-from vae_explorer.runs.growing_file import GrowingFile
+from vae_explorer.runs.growing_metrics import GrowingMetrics
 from vae_explorer.runs.metric_rows import Floats, MetricHeader, MetricRows, Whole
 
 MOST_STRETCHES = 2048
@@ -53,7 +52,7 @@ class MetricCurves:
         self.path = path
         self._only = only
         self._most = most_stretches
-        self._file = GrowingFile(path)
+        self._file = GrowingMetrics(path)
         self._start_anew()
 
     def _start_anew(self) -> None:
@@ -96,23 +95,17 @@ class MetricCurves:
         Raises FileError where the file is gone or is none of ours; what was read before stays.
         """
         taken = 0
-        for offset, content in self._file.new_blocks():
+        for header, content, is_start, _ in self._file.new_lines():
             taken += len(content)
-            if offset == 0:
+            if is_start:
                 self._start_anew()
-                head, _, content = content.partition(b"\n")
-                try:
-                    self._header = MetricHeader(head, self.path)
-                except FileError:
-                    self._file = GrowingFile(self.path)  # what follows is nothing without its names
-                    raise
-                wanted = self._header.curves if self._only is None else (self._only,)
-                self._names = tuple(name for name in wanted if name in self._header.curves)
-            assert self._header is not None
-            self._take(MetricRows(self._header, content))
+                self._header = header
+                wanted = header.curves if self._only is None else (self._only,)
+                self._names = tuple(name for name in wanted if name in header.curves)
+            self._take(MetricRows(header, content))
             if taken >= most_bytes:
                 return True
-        if self._file.offset == 0:
+        if self._file.is_unread:
             self._start_anew()  # cut down to nothing
         return False
 

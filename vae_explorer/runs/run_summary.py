@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from vae_explorer.config import read_toml
 from vae_explorer.errors import FileError
 from vae_explorer.runs.comparable import bound_of, score_term
-from vae_explorer.runs.growing_file import GrowingFile
+from vae_explorer.runs.growing_metrics import GrowingMetrics
 from vae_explorer.runs.metric_rows import MetricHeader, only_split
 from vae_explorer.runs.own_files import own_file, own_files, own_folder
 from vae_explorer.runs.run_directory import CONFIG_FILE, EVENTS_FILE, METRICS_FILE, run_config_from_file_table
@@ -171,11 +171,10 @@ class _Scores:
     def __init__(self, path: Path, term: Term) -> None:
         self.path = path
         self.term = term
-        self._file = GrowingFile(path)
+        self._file = GrowingMetrics(path)
         self._start_anew()
 
     def _start_anew(self) -> None:
-        self._header: MetricHeader | None = None
         self.best: float | None = None
         self.best_step: int | None = None
         self.last = self.last_heldout = _NOTHING
@@ -186,18 +185,11 @@ class _Scores:
         if own_file(self.path) is None:
             self._start_anew()
             return
-        for offset, content in self._file.new_blocks():
-            if offset == 0:
+        for header, content, is_start, _ in self._file.new_lines():
+            if is_start:
                 self._start_anew()
-                head, _, content = content.partition(b"\n")
-                try:
-                    self._header = MetricHeader(head, self.path)
-                except FileError:
-                    self._file = GrowingFile(self.path)  # what follows is nothing without its names
-                    raise
-            assert self._header is not None
-            self.last = self._header.row(content[content.rfind(b"\n", 0, -1) + 1 :]) or self.last
-            self._take_heldout(self._header, only_split(content, "heldout"))
+            self.last = header.row(content[content.rfind(b"\n", 0, -1) + 1 :]) or self.last
+            self._take_heldout(header, only_split(content, "heldout"))
             if is_cancelled():
                 break
 

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CAN_TRAIN", "RUNNING", "Message", "Progress", "Session", "State"]
 
-_DRAIN_MS = 33
 _PREPARE_AFTER_MS = 300
-_LOOKING_SHARES = ((1.0, 0.05), (4.0, 0.10), (float("inf"), 0.30))
 _UNTRAINED = frozenset({State.STARTING, State.READY, State.FAILED})
 
 
@@ -107,10 +105,10 @@ class Session(SessionThreads):
         now = live_values(run.config) | {mark.path: mark.new for mark in self.marks}
         self._train_from(GoOn(run), config, {path: value for path, value in asked.items() if value != now[path]})
 
-    def fork_run(self, step: int | None = None) -> None:
-        """Train a child of the run that is looked at from its checkpoint near `step`, with the settings of the form."""
+    def fork_run(self) -> None:
+        """Train a child of the run that is looked at from its newest checkpoint, with the settings of the form."""
         if self.run_directory is not None and self.state in CAN_TRAIN and self._training is None:
-            self._train_from(Fork(self.run_directory, step), self.config, {})
+            self._train_from(Fork(self.run_directory), self.config, {})
 
     def _train_from(self, origin: GoOn | Fork, config: RunConfig, changes: dict[str, float]) -> None:
         dataset = self._matching_dataset_for(config)

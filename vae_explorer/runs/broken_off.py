@@ -15,12 +15,11 @@ from vae_explorer.runs.writer_lock import LOCK_FILE, is_broken_off
 
 @dataclass(frozen=True, slots=True)
 class BrokenOffRun:
-    """A run whose writer is gone. `step` and `seconds` are of its last row; the newest checkpoint may be older."""
+    """A run whose writer is gone. `step` is of its last row; `seconds_lost` lie between its checkpoint and there."""
 
     path: Path
     step: int
     checkpoint_step: int
-    seconds: float
     seconds_lost: float
 
     @property
@@ -61,4 +60,4 @@ def _look(path: Path) -> BrokenOffRun | None:
     steps, seconds = stored.history.train("step"), stored.history.train("seconds")
     kept = int((steps <= checkpoint_step).sum())
     at_checkpoint = float(seconds[kept - 1]) if kept else 0.0
-    return BrokenOffRun(path, stored.step, checkpoint_step, stored.seconds, stored.seconds - at_checkpoint)
+    return BrokenOffRun(path, stored.step, checkpoint_step, stored.seconds - at_checkpoint)

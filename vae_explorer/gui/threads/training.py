@@ -57,10 +57,9 @@ class GoOn:
 
 @dataclass(frozen=True)
 class Fork:
-    """Train a child of this run from its checkpoint nearest to `step`, the newest without one."""
+    """Train a child of this run from its newest checkpoint."""
 
     parent: RunDirectory
-    step: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,9 +154,9 @@ class TrainingThread(threading.Thread):
         match self._origin:
             case GoOn(run):
                 run_directory = RunDirectory(run.path, self._config, run.parent)
-            case Fork(parent, step):
+            case Fork(parent):
                 path = new_run_path(self._runs_folder, self._config)
-                run_directory = fork(parent, checkpoint_near(parent, step), self._config, path)
+                run_directory = fork(parent, checkpoint_near(parent, None), self._config, path)
             case None:
                 return RunDirectory.create(self._config, new_run_path(self._runs_folder, self._config)), None
         checkpoint = newest_good_checkpoint(run_directory)

@@ -17,6 +17,7 @@ NAMES = {
     "map": "P8, P9: pan and zoom with many codes, and how fast the map's background stands",
     "memory": "P10: memory of the app, and of training on a set larger than the memory allowed",
     "likelihood": "P11: exact likelihood by quadrature and IWAE-500",
+    "recording": "what curves and checkpoints on the disk cost training, and how large 8 hours grow",
     "library": "opening a library of 1,000 runs, and the curves of 1,000,000 rows",
     "models": "every model at its published or measured number; followed by names of rows, those rows alone",
 }

@@ -50,6 +50,8 @@ def test_every_part_of_the_package_has_a_row():
         ("errors", "import vae_explorer.config", "errors may not import config"),
         ("config", "from . import errors", "relative import of None"),
         ("__init__", "from vae_explorer.runs import x", "__init__ may not import runs"),
+        ("runs", "from vae_explorer.notebook import train", "runs may not import notebook"),
+        ("doctor", "from vae_explorer import notebook", "doctor may not import notebook"),
         ("runs", "import vae_explorer.somewhere", "somewhere has no row in the house"),
     ],
 )
@@ -63,6 +65,7 @@ def test_the_fence_lets_through_what_is_allowed():
     source = "import torch\nfrom vae_explorer import __version__\nfrom vae_explorer.models.vae import VAE\n"
     assert breaches("training", source) == []
     assert breaches("gui", source + "from PySide6.QtCore import Qt\nimport vae_explorer.gui.theme") == []
+    assert breaches("__init__", "from vae_explorer import notebook") == []
     assert breaches("cli", source + "from vae_explorer.gui import application\nimport vae_explorer.cli_train") == []
 
 
@@ -127,6 +130,12 @@ def test_no_module_outside_gui_loads_qt():
 def test_what_comes_before_the_first_paint_loads_no_torch():
     loaded = loaded_after("".join(f"import vae_explorer.{name}\n" for name in WITHOUT_TORCH))
     assert not loaded & {"torch", "torchvision", "PySide6"}
+
+
+def test_the_package_loads_nothing_heavy_until_its_words_are_used():
+    looked_at = "import vae_explorer as vx\ndir(vx), vx.__version__, hasattr(vx, 'nothing')"
+    assert not loaded_after(looked_at) & {"torch", "numpy", "torchvision", "PySide6"}
+    assert "torch" in loaded_after(looked_at + "\nvx.open_run")
 
 
 def test_a_forbidden_load_is_seen():

@@ -100,6 +100,8 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     _add_leave_out(command("leave-out", "Train runs without a part of the images each, and score what was left out."))
     _add_sample(command("sample", "Save a grid of pictures from a trained run."))
     _add_runs(command("runs", "List the runs in a folder."))
+    _add_export(command("export", "Save a run's networks or metrics for other programs."))
+    _add_report(command("report", "Write one HTML file about a run that needs nothing else."))
     for name, summary in (
         ("models", "List the models."),
         ("datasets", "List the data sets."),
@@ -126,6 +128,10 @@ def _add_train(parser: _Parser) -> None:
     parser.add_argument(
         "--from-step", metavar="N", type=_whole(0, 2**62), help="the checkpoint nearest to that step, with --fork"
     )
+    parser.add_argument(
+        "--weights", metavar="FILE", type=_path,
+        help="start from the weights in a .safetensors file, whose names and shapes are the model's",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object a line, one per event")
     parser.closing = _settings_text
 
@@ -185,17 +191,28 @@ def _add_evaluate(parser: _Parser) -> None:
     parser.add_argument(
         "run", metavar="RUN", type=_path, nargs="+", help="a run folder; several are compared in one table"
     )
-    parser.add_argument(
-        "--measures", metavar="A,B", default="",
-        help="which ones, or all (default: the quick ones that apply; see: vae-explorer measures)",
-    )  # fmt: skip
+    _add_measuring(parser, "which ones, or all (default: the quick ones that apply; see: vae-explorer measures)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_measuring(parser: _Parser, measures_help: str) -> None:
+    """What is measured, on what."""
+    parser.add_argument("--measures", metavar="A,B", default="", help=measures_help)
     parser.add_argument(
         "--samples", metavar="K", type=_whole(1, 1_000_000), help="posterior samples an image (default: each measure's)"
     )
     parser.add_argument("--split", metavar="NAME", default="test", help="test, heldout or train (default: test)")
     parser.add_argument("--limit", metavar="N", type=_whole(1, 2**31), help="only the first N images")
     parser.add_argument("--seed", metavar="N", type=_whole(0, 2**31 - 1), default=0, help="of the posterior samples")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_report(parser: _Parser) -> None:
+    parser.add_argument("run", metavar="RUN", type=_path, help="a run folder")
+    parser.add_argument(
+        "--out", metavar="FILE.html", type=_path, required=True, help="where to save it; one that is there is replaced"
+    )
+    _add_measuring(parser, "which ones, all, or none (default: the quick ones that apply; see: vae-explorer measures)")
+    parser.set_defaults(json=False)
 
 
 def _add_sample(parser: _Parser) -> None:
@@ -222,6 +239,26 @@ def _add_runs(parser: _Parser) -> None:
         "folder", metavar="FOLDER", type=_path, nargs="?", help="a folder of runs (default: where new runs go)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_export(parser: _Parser) -> None:
+    parser.add_argument("run", metavar="RUN", type=_path, help="a run folder")
+    parser.add_argument("--what", metavar="WHAT", required=True, help="encoder, decoder, model, metrics or recipe")
+    parser.add_argument(
+        "--out", metavar="FILE", type=_path, required=True,
+        help="where to save it; the ending says how (see below), and a file that is there is replaced",
+    )  # fmt: skip
+    parser.closing = _exportables_text
+
+
+def _exportables_text() -> str:
+    from vae_explorer.cli_export import EXPORTABLES, endings_words
+
+    lines = ["what can be exported, and the endings of --out:"]
+    lines += [f"  {name:10} {what.summary}: {endings_words(what)}" for name, what in EXPORTABLES.items()]
+    extras = ((".onnx", "onnx"), ("a folder for TensorBoard", "tensorboard"))
+    lines += ["", *(f"{what} needs  pip install 'vae-explorer[{extra}]'" for what, extra in extras)]
+    return "\n".join(lines)
 
 
 def _path(text: str) -> Path:

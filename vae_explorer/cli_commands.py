@@ -64,7 +64,7 @@ def _train(arguments: argparse.Namespace) -> int:
         raise UsageError("--from-step does not say of which run.", "Name the run's folder with --fork.")
     if arguments.resume:
         return resume(_run_to_resume(arguments), _epochs(arguments), as_json=arguments.json)
-    return train(_config_of(arguments), arguments.run_dir, as_json=arguments.json)
+    return train(_config_of(arguments), arguments.run_dir, arguments.weights, as_json=arguments.json)
 
 
 def _fork(arguments: argparse.Namespace) -> int:
@@ -72,7 +72,7 @@ def _fork(arguments: argparse.Namespace) -> int:
     from vae_explorer.runs.forking import checkpoint_near, fork
     from vae_explorer.runs.run_directory import RunDirectory
 
-    for flag in ("preset", "config", "resume"):
+    for flag in ("preset", "config", "resume", "weights"):
         if getattr(arguments, flag):
             raise UsageError("A fork begins with its parent's settings.", f"Leave --{flag} out.")
     parent = RunDirectory.open(arguments.fork)
@@ -86,7 +86,7 @@ def _run_to_resume(arguments: argparse.Namespace) -> Path:
     """The folder of --run-dir. Raises UsageError without one, and beside settings that the run has of its own."""
     if arguments.run_dir is None:
         raise UsageError("--resume does not say which run.", "Name its folder with --run-dir.")
-    others = ["preset", "config", "assignments", *(flag for flag in TRAIN_FLAGS if flag != "epochs")]
+    others = ["preset", "config", "weights", "assignments", *(flag for flag in TRAIN_FLAGS if flag != "epochs")]
     given = [name for name in others if getattr(arguments, name.replace("-", "_"))]
     if given:
         flag = "set" if given[0] == "assignments" else given[0]
@@ -165,6 +165,18 @@ def _list_runs(arguments: argparse.Namespace) -> int:
     return list_runs(arguments.folder, as_json=arguments.json)
 
 
+def _export(arguments: argparse.Namespace) -> int:
+    from vae_explorer.cli_export import export_run
+
+    return export_run(arguments)
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from vae_explorer.cli_report import report_run
+
+    return report_run(arguments)
+
+
 def _list_models(arguments: argparse.Namespace) -> int:
     from vae_explorer.config import settings_of
     from vae_explorer.models.catalogue import MODELS
@@ -236,6 +248,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "leave-out": _leave_out,
     "sample": _sample,
     "runs": _list_runs,
+    "export": _export,
+    "report": _report,
     "models": _list_models,
     "datasets": _list_datasets,
     "measures": _list_measures,

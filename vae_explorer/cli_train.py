@@ -15,22 +15,23 @@ from vae_explorer.training.control import Control
 
 if TYPE_CHECKING:
     from vae_explorer.datasets.image_dataset import ImageDataset
-    from vae_explorer.runs.event_records import RecordedEvent
+    from vae_explorer.runs.beginning import Beginning
     from vae_explorer.runs.run_directory import RunDirectory
-    from vae_explorer.training.events import Finished, TrainingState
     from vae_explorer.training.run_config import RunConfig
 
 
-def train(config: RunConfig, path: Path | None, *, as_json: bool) -> int:
-    """Train a new run to the end or to a signal and return the exit status.
+def train(config: RunConfig, path: Path | None, weights: Path | None = None, *, as_json: bool) -> int:
+    """Train a new run to the end or to a signal and return the exit status; `weights` is a file to start from.
 
     Raises UserError where the folder, the data, the device or the memory cannot be used, where the numbers ran away,
     where nobody takes the output, or where the last checkpoint could not be written. A run that fails before its first
     event leaves no folder.
     """
     from vae_explorer.runs.run_directory import RunDirectory
+    from vae_explorer.runs.start_weights import read_start_weights
 
-    return _train(config, lambda: RunDirectory.create(config, path), None, as_json=as_json)
+    beginning = None if weights is None else read_start_weights(weights, config)
+    return _train(config, lambda: RunDirectory.create(config, path), beginning, as_json=as_json)
 
 
 def resume(path: Path, epochs: int | None, *, as_json: bool) -> int:
@@ -39,25 +40,23 @@ def resume(path: Path, epochs: int | None, *, as_json: bool) -> int:
     `epochs`, where given, takes the place of the number that the run was made for. Raises UserError as `train`, and
     where there is nothing left to train.
     """
-    from vae_explorer.runs.resuming import newest_good_checkpoint
+    from vae_explorer.runs.beginning import beginning_of
     from vae_explorer.runs.run_directory import RunDirectory
+    from vae_explorer.training.events import TrainingState
     from vae_explorer.training.run_config import with_value
 
     run = RunDirectory.open(path)
     config = run.config if epochs is None else with_value(run.config, "training.epochs", epochs)
-    checkpoint = newest_good_checkpoint(run)
-    if checkpoint is not None and float(checkpoint.state.progress["epoch"]) >= config.training.epochs:
+    beginning = beginning_of(run)
+    if isinstance(beginning, TrainingState) and float(beginning.progress["epoch"]) >= config.training.epochs:
         raise UserError(
             f"All {config.training.epochs} epochs of {run.name} are trained.",
             "Give --epochs with a larger number to train it further.",
         )
-    state = None if checkpoint is None else checkpoint.state
-    return _train(config, lambda: dataclasses.replace(run, config=config), state, as_json=as_json)
+    return _train(config, lambda: dataclasses.replace(run, config=config), beginning, as_json=as_json)
 
 
-def _train(
-    config: RunConfig, open_run: Callable[[], RunDirectory], state: TrainingState | None, *, as_json: bool
-) -> int:
+def _train(config: RunConfig, open_run: Callable[[], RunDirectory], beginning: Beginning, *, as_json: bool) -> int:
     # These take seconds. A signal during them ends the program at once: there is nothing to save yet, and no folder.
     from vae_explorer.runs.run_images import load_training_images
     from vae_explorer.training.hardware import choose_device
@@ -69,7 +68,7 @@ def _train(
         with stopping_on_signals(control.stop) as signalled:
             run = open_run()
             try:
-                _record(config, dataset, run, state, control, as_json=as_json)
+                _record(config, dataset, run, beginning, control, as_json=as_json)
             except BaseException:
                 run.discard_unused()
                 raise
@@ -85,22 +84,22 @@ def _record(
     config: RunConfig,
     dataset: ImageDataset,
     run: RunDirectory,
-    state: TrainingState | None,
+    beginning: Beginning,
     control: Control,
     *,
     as_json: bool,
 ) -> None:
     from vae_explorer.cli_training_report import JsonReport, TextReport
+    from vae_explorer.runs.beginning import run_from
+    from vae_explorer.runs.ending import Ending
     from vae_explorer.runs.recorder import record
     from vae_explorer.training.trainer import Trainer
 
     report = JsonReport(run.path) if as_json else TextReport(run.path)
-    ending = _Ending()
+    ending = Ending()
     unheard: BrokenPipeError | OutputError | None = None
     trainer = Trainer(config, dataset, run.name)
-    if state is not None:
-        trainer.restore(state)
-    with contextlib.closing(record(trainer.run(control), run)) as events:
+    with contextlib.closing(record(run_from(beginning, trainer, control, run), run)) as events:
         for event in events:
             ending.look(event, control)
             if unheard is not None:
@@ -111,46 +110,8 @@ def _record(
                 # Nobody reads on: stop, but save first.
                 unheard = error
                 control.stop()
-    ending.raise_if_bad(run.path)
+    ending.raise_if_bad(run)
     if isinstance(unheard, OutputError):
         raise OutputError(unheard.message, f"The run was stopped and saved in {run.path}.")
     if unheard is not None:
         raise unheard
-
-
-class _Ending:
-    """Watches for what turns the exit status into a person's error."""
-
-    def __init__(self) -> None:
-        self.pause: tuple[str, str] | None = None
-        self.failure: tuple[str, str] | None = None
-        self.saved_step = -1
-        self.finished: Finished | None = None
-
-    def look(self, event: RecordedEvent, control: Control) -> None:
-        from vae_explorer.runs.event_records import CheckpointWritten, RecordingFailed
-        from vae_explorer.training.events import Finished, Paused
-
-        match event:
-            case Paused():
-                # Without a window nobody can continue: the trainer paused itself, so the run ends here.
-                self.pause = (event.reason, event.hint)
-                control.stop()
-            case RecordingFailed():
-                self.failure = (event.message, event.hint)
-            case CheckpointWritten():
-                self.saved_step = event.step
-            case Finished():
-                self.finished = event
-
-    def raise_if_bad(self, path: Path) -> None:
-        """Raise UserError where training broke off or its last state is not on the disk."""
-        finished = self.finished
-        if finished is None:
-            return
-        if finished.reason == "non-finite":
-            reason = self.pause[0] if self.pause else "Loss or gradient was not finite."
-            raise UserError(reason, f"Lower --learning-rate and train again; {path} keeps the last good checkpoint.")
-        if self.saved_step != finished.step and self.failure is not None:
-            message, hint = self.failure
-            raise UserError(f"The last checkpoint is missing: {message}", hint.removeprefix("Training goes on. "))

@@ -21,7 +21,7 @@ from vae_explorer.runs.event_records import (
     chunk_values,
     event_record,
 )
-from vae_explorer.training.events import Finished, MetricsChunk, Paused, Started, StepsSkipped, Validated
+from vae_explorer.training.events import Finished, MetricsChunk, Paused, Started, StepsSkipped, Validated, WeightsTaken
 
 if TYPE_CHECKING:
     from vae_explorer.models.record import Term
@@ -58,6 +58,8 @@ class TextReport:
         match event:
             case Started():
                 self._show_start(event)
+            case WeightsTaken():
+                self._line(f"Starts from {_count(event.num_tensors, 'tensor')} in {event.file}")
             case MetricsChunk():
                 self._show_progress(event)
             case Validated():

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from tests.cli.tiny_command import TINY
-from vae_explorer import cli, cli_train
+from vae_explorer import cli
 from vae_explorer.cli_signals import stopping_on_signals
 from vae_explorer.runs.checkpoint import read_checkpoint
+from vae_explorer.runs.ending import Ending
 from vae_explorer.runs.history import read_events, read_metrics
 from vae_explorer.runs.run_directory import RunDirectory
 from vae_explorer.runs.writer_lock import LOCK_FILE
@@ -195,6 +196,6 @@ def test_a_signal_in_the_last_moment_counts(tmp_path: Path, monkeypatch: pytest.
     def end(*args: object) -> None:
         signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(cli_train._Ending, "raise_if_bad", end)
+    monkeypatch.setattr(Ending, "raise_if_bad", end)
     assert cli.main(["train", *TINY, "--run-dir", str(tmp_path / "run")]) == 130
     assert RunDirectory.open(tmp_path / "run").newest_checkpoint() is not None

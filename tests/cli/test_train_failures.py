@@ -9,6 +9,7 @@ from tests.cli.tiny_command import TINY, error_lines
 from tests.runs.failing_calls import fail_call, mend
 from vae_explorer import __version__, cli
 from vae_explorer.errors import MachineError
+from vae_explorer.runs.checkpoint import read_checkpoint
 from vae_explorer.runs.run_directory import RunDirectory
 
 
@@ -115,9 +116,10 @@ def test_numbers_that_run_away_end_the_run_with_the_last_good_checkpoint(
     assert cli.main(["train", *TINY, "--run-dir", str(tmp_path / "run")]) == 1
     first, second = capsys.readouterr().err.splitlines()[-2:]
     assert "not finite" in first
-    assert "--learning-rate" in second
+    assert "Lower the learning rate" in second
     newest = RunDirectory.open(tmp_path / "run").newest_checkpoint()
     assert newest is not None, "the weights before the bad steps"
+    read_checkpoint(newest)
 
 
 MEMORY_ERRORS = [

@@ -25,12 +25,17 @@ def write_folder(folder: Path) -> None:
     files.write_folder(folder / "whole", {"a": b"new a", "b": b"new b"})
 
 
+def write_nested_folder(folder: Path) -> None:
+    files.write_folder(folder / "whole", {"a": b"new a", "in/b": b"new b"})
+
+
 def folder_content(folder: Path) -> dict[str, bytes]:
-    return {entry.name: entry.read_bytes() for entry in folder.iterdir()}
+    found = (entry for entry in folder.rglob("*") if entry.is_file())
+    return {str(entry.relative_to(folder)): entry.read_bytes() for entry in found}
 
 
 @pytest.mark.parametrize("error", ERRORS)
-@pytest.mark.parametrize("write", [write_whole, append, write_folder])
+@pytest.mark.parametrize("write", [write_whole, append, write_folder, write_nested_folder])
 def test_when_any_call_fails_the_old_data_is_intact_and_the_next_attempt_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], None], error: int
 ) -> None:
@@ -52,10 +57,11 @@ def test_when_any_call_fails_the_old_data_is_intact_and_the_next_attempt_works(
         file = (folder / "file").read_bytes()
         whole = folder_content(folder / "whole")
         assert file in {OLD, b"new content, longer than the old\n", OLD + b"one line\nanother line\n"}
-        assert whole in ({"a": b"old a"}, {"a": b"new a", "b": b"new b"})
+        inner = "in/b" if write is write_nested_folder else "b"
+        assert whole in ({"a": b"old a"}, {"a": b"new a", inner: b"new b"})
         write(folder)
-        if write is write_folder:
-            assert folder_content(folder / "whole") == {"a": b"new a", "b": b"new b"}
+        if write in (write_folder, write_nested_folder):
+            assert folder_content(folder / "whole") == {"a": b"new a", inner: b"new b"}
         if calls.count < failing:
             break
     else:
@@ -69,6 +75,23 @@ def test_a_failed_write_leaves_no_temporary_file(tmp_path: Path, monkeypatch: py
         write_whole(tmp_path)
     assert "Free some space" in caught.value.hint
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_gets_its_name_only_where_what_was_read_back_is_good(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(OLD)
+    seen: list[bytes] = []
+
+    def refuse(content: bytes) -> None:
+        seen.append(content)
+        raise FileError(path, "It is not good.")
+
+    with pytest.raises(FileError, match="not good"):
+        files.write_bytes_atomic(path, b"new", refuse)
+    assert seen == [b"new"]
+    assert folder_content(tmp_path) == {"file": OLD}
+    files.write_bytes_atomic(path, b"new", seen.append)
+    assert folder_content(tmp_path) == {"file": b"new"}
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from xml.sax.saxutils import escape
 
 from vae_explorer.errors import FileError, UserError
+from vae_explorer.export.plot_axis import PlotAxis
 
 _WIDTH, _HEIGHT = 720, 480
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 28, 64, 60
@@ -67,8 +67,8 @@ def to_svg(points: Sequence[RatePoint], title: str) -> str:
     if not points:
         raise UserError("There is nothing to draw: no run of the sweep is finished.", "Let one beta finish first.")
     ordered = sorted(points, key=lambda point: point.beta)
-    x_axis = _Axis.around([point.rate for point in ordered], _LEFT, _WIDTH - _RIGHT)
-    y_axis = _Axis.around([point.distortion for point in ordered], _HEIGHT - _BOTTOM, _TOP)
+    x_axis = PlotAxis.around([point.rate for point in ordered], _LEFT, _WIDTH - _RIGHT)
+    y_axis = PlotAxis.around([point.distortion for point in ordered], _HEIGHT - _BOTTOM, _TOP)
     first = ordered[0]
     subtitle = f"protocol {first.protocol}, {first.bound}, {first.n:,} images of the {first.split} split"
     parts = [
@@ -89,32 +89,7 @@ def to_svg(points: Sequence[RatePoint], title: str) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    """From values to places on the drawing, with round values to mark."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    @classmethod
-    def around(cls, values: Sequence[float], start: float, end: float) -> _Axis:
-        low, high = min(values), max(values)
-        margin = 0.12 * (high - low) or max(1.0, 0.1 * abs(high))
-        return cls(low - margin, high + margin, start, end)
-
-    def place(self, value: float) -> float:
-        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
-
-    def ticks(self) -> list[float]:
-        rough = (self.high - self.low) / 6
-        power = 10.0 ** math.floor(math.log10(rough))
-        step = next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= rough)
-        return [number * step for number in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
-
-
-def _frame(x_axis: _Axis, y_axis: _Axis) -> list[str]:
+def _frame(x_axis: PlotAxis, y_axis: PlotAxis) -> list[str]:
     left, right, top, bottom = x_axis.start, x_axis.end, y_axis.end, y_axis.start
     parts = []
     for tick in x_axis.ticks():
@@ -135,7 +110,7 @@ def _frame(x_axis: _Axis, y_axis: _Axis) -> list[str]:
     return parts
 
 
-def _best_line(best: RatePoint, x_axis: _Axis, y_axis: _Axis) -> list[str]:
+def _best_line(best: RatePoint, x_axis: PlotAxis, y_axis: PlotAxis) -> list[str]:
     """Where R + D is that of the best bound, as far as it lies inside."""
     total = best.elbo
     low, high = max(x_axis.low, total - y_axis.high), min(x_axis.high, total - y_axis.low)

@@ -48,7 +48,9 @@ class Codebook(nn.Module):
         codes_KD = self.codes_KD
         half_squares_K = 0.5 * codes_KD.square().sum(1)
         with torch.autocast(z_ND.device.type, enabled=False):
-            parts = z_ND.split(max(1, _MOST_DISTANCES // self.num_codes))
+            # An exported graph is for any number of vectors, and so of one part.
+            most = max(1, _MOST_DISTANCES // self.num_codes)
+            parts = (z_ND,) if torch.compiler.is_compiling() else z_ND.split(most)
             return torch.cat([(half_squares_K - part_ND @ codes_KD.T).argmin(1) for part_ND in parts])
 
     @torch.no_grad()

@@ -202,6 +202,8 @@ class Mixture(LatentModel):
         return True
 
     def _parts(self, x_BP: Tensor) -> tuple[Tensor, ...]:
+        if torch.compiler.is_compiling():  # an exported graph is for any number of items, and so of one part
+            return (x_BP,)
         return tuple(torch.split(x_BP, self.rows_at_once))
 
     @torch.no_grad()

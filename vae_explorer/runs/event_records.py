@@ -20,6 +20,7 @@ from vae_explorer.training.events import (
     Started,
     StepsSkipped,
     Validated,
+    WeightsTaken,
 )
 
 if TYPE_CHECKING:
@@ -100,6 +101,11 @@ def event_record(event: RecordedEvent) -> dict[str, Any] | None:
                 "num_parameters": event.num_parameters, "effective_beta": event.effective_beta,
                 "num_train": event.num_train, "num_heldout": event.num_heldout,
                 "steps_per_epoch": event.steps_per_epoch, "total_steps": event.total_steps,
+            }  # fmt: skip
+        case WeightsTaken():
+            record = {
+                "event": "weights_taken", "step": event.step, "file": event.file, "sha256": event.sha256,
+                "num_tensors": event.num_tensors,
             }  # fmt: skip
         case MetricsChunk():
             record = {"event": "metrics", **metrics_row(event)}

@@ -12,7 +12,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from vae_explorer.errors import FileError
@@ -75,17 +75,25 @@ def make_folder(path: Path) -> None:
         raise file_error(path, error, "made into a folder") from error
 
 
-def write_bytes_atomic(path: Path, content: bytes) -> None:
-    """Replace the file's content, all of it or nothing; it is on the disk when this returns. Raises FileError."""
+def write_bytes_atomic(path: Path, content: bytes, check: Callable[[bytes], None] | None = None) -> None:
+    """Replace the file's content, all of it or nothing; it is on the disk when this returns. Raises FileError.
+
+    `check` is given what was read back from the disk before the file gets its name; what it raises passes through, and
+    whatever stood under that name stays as it was.
+    """
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
     try:
         _write_synced(temporary, content)
+        if check is not None:
+            check(read_bytes(temporary, len(content)))
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+        remove_file(temporary)
         raise file_error(path, error) from error
+    except BaseException:
+        remove_file(temporary)
+        raise
 
 
 def write_text_atomic(path: Path, text: str) -> None:
@@ -157,15 +165,19 @@ def cut_after(path: Path, end: int) -> None:
 def write_folder(path: Path, contents: Mapping[str, bytes]) -> None:
     """Make a folder of these files appear whole under its name, replacing one that is there. Raises FileError.
 
-    Its files cannot disagree, since they arrive by one rename.
+    Its files cannot disagree, since they arrive by one rename. A name may lead through folders, `train/events`.
     """
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
     try:
         os.makedirs(path.parent, exist_ok=True)
         os.mkdir(temporary)
+        inner = {(temporary / name).parent for name in contents} - {temporary}
+        for folder in inner:
+            os.makedirs(folder, exist_ok=True)
         for name, content in contents.items():
             _write_synced(temporary / name, content)
-        _sync_folder(temporary)
+        for folder in (*inner, temporary):
+            _sync_folder(folder)
         # A folder cannot be renamed over a full one: the old one steps aside first and goes when the new one is there.
         aside = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
         replaced = exists(path)

@@ -7,6 +7,7 @@ RUN/
   samples/       sample grids
   arrangement.json  what a person arranged on its map (`arrangement_file`)
   notes.toml     what a person says of it (`run_notes`)
+  start_weights.safetensors    what it started from, where that was a file (`start_weights`)
   writer.lock    who writes, while it does (`writer_lock`)
 """
 
@@ -40,6 +41,7 @@ FORMAT_VERSION = 1
 CONFIG_FILE = "run.toml"
 METRICS_FILE = "metrics.csv"
 EVENTS_FILE = "events.jsonl"
+START_WEIGHTS_FILE = "start_weights.safetensors"
 RUNS_VARIABLE = "VAE_EXPLORER_RUNS"
 
 _HEAD = ("format_version", "name", "created", "environment", "parent")

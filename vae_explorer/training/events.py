@@ -33,6 +33,16 @@ class Started:
     start_step: int
 
 
+@dataclass(frozen=True, slots=True)
+class WeightsTaken:
+    """The first weights came from a file, of this digest; follows `Started`."""
+
+    step: int
+    file: str
+    sha256: str
+    num_tensors: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MetricsChunk:
     """The steps since the last chunk, one row each."""
@@ -139,6 +149,7 @@ class Finished:
 
 Event: TypeAlias = (
     Started
+    | WeightsTaken
     | MetricsChunk
     | SnapshotTaken
     | Validated

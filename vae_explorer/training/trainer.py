@@ -10,6 +10,7 @@ Whoever pulls the iterator owns the thread it runs in. It never yields inside `n
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -282,10 +283,13 @@ class Trainer:
             generator.manual_seed(_stream(self.config.training.seed + 1 + int(state.progress["step"]), len(name)))
 
     def _heldout_score(self) -> dict[str, float]:
-        """What the newest held-out check says of the weights in one number, by which the best checkpoint is kept."""
+        """What the newest held-out check says of the weights in one number, by which the best checkpoint is kept.
+
+        Nothing where there was no check, or its number is not finite.
+        """
         judge = next((term for term in self.record.terms if term.better != "neither"), None)
         value = self.last_validation.get(judge.name) if judge is not None else None
-        if judge is None or value is None:
+        if judge is None or value is None or not math.isfinite(value):
             return {}
         return {"heldout_loss": -value if judge.better == "higher" else value}
 

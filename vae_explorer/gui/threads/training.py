@@ -21,12 +21,12 @@ from vae_explorer.gui.threads.preparing import DatasetReady, device_name_of, loa
 from vae_explorer.runs.run_directory import RunDirectory, new_run_path
 from vae_explorer.runs.stored_run import StoredRun, read_stored_run
 from vae_explorer.training.control import Control
-from vae_explorer.training.events import Finished, MetricsChunk, Paused, SnapshotTaken
+from vae_explorer.training.events import Finished, MetricsChunk, Paused, SnapshotTaken, TrainingState
 
 if TYPE_CHECKING:
     from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.gui.threads.mailbox import Mailbox
-    from vae_explorer.training.events import TrainingState
+    from vae_explorer.runs.beginning import Beginning
     from vae_explorer.training.run_config import RunConfig
 
 
@@ -114,25 +114,26 @@ class TrainingThread(threading.Thread):
         self._mailbox.post(TrainingEnded(failure, self._is_saved()))
 
     def _train(self) -> None:
+        from vae_explorer.runs.beginning import run_from
         from vae_explorer.runs.event_records import RecordingFailed
         from vae_explorer.runs.recorder import record
         from vae_explorer.training.trainer import Trainer
 
-        run_directory, state = self._begin()
+        run_directory, beginning = self._begin()
         self._run_directory = run_directory
         self._mailbox.post(RunCreated(run_directory))
-        if state is not None:
-            self._mailbox.post(RunContinued(_course_up_to(run_directory, int(state.progress["step"]))))
+        if isinstance(beginning, TrainingState):
+            self._mailbox.post(RunContinued(_course_up_to(run_directory, int(beginning.progress["step"]))))
         if self._dataset is None:
             self._dataset = load_images(self._config)
             self._mailbox.post(DatasetReady(self._config, self._dataset, device_name_of(self._dataset)))
         trainer = Trainer(self._config, self._dataset, run_directory.name, spare_cores=1)
-        if state is not None:
-            trainer.restore(state)
+        begun = run_from(beginning, trainer, self.control, run_directory)
+        if isinstance(beginning, TrainingState):
             trainer.encoded_snapshot()  # so that the map of all items is there from the first look
         self._clock = (time.perf_counter(), time.thread_time())
         self.control.want_snapshot()  # a run that was looked at once is also looked at in its last weights
-        with contextlib.closing(record(trainer.run(self.control), run_directory)) as events:
+        with contextlib.closing(record(begun, run_directory)) as events:
             for event in events:
                 if isinstance(event, SnapshotTaken):
                     self._mailbox.post_newest(event)
@@ -147,9 +148,9 @@ class TrainingThread(threading.Thread):
                     self._waits_to_be_saved = True
                 self._mailbox.post(event)
 
-    def _begin(self) -> tuple[RunDirectory, TrainingState | None]:
+    def _begin(self) -> tuple[RunDirectory, Beginning]:
+        from vae_explorer.runs.beginning import beginning_of
         from vae_explorer.runs.forking import checkpoint_near, fork
-        from vae_explorer.runs.resuming import newest_good_checkpoint
 
         match self._origin:
             case GoOn(run):
@@ -159,8 +160,7 @@ class TrainingThread(threading.Thread):
                 run_directory = fork(parent, checkpoint_near(parent, None), self._config, path)
             case None:
                 return RunDirectory.create(self._config, new_run_path(self._runs_folder, self._config)), None
-        checkpoint = newest_good_checkpoint(run_directory)
-        return run_directory, None if checkpoint is None else checkpoint.state
+        return run_directory, beginning_of(run_directory)
 
     def _is_saved(self) -> bool:
         if self._waits_to_be_saved:

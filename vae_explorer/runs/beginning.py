@@ -1,0 +1,63 @@
+"""What a training begins with: the state it goes on from, weights from a file, or nothing but its seed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from typing import TYPE_CHECKING, TypeAlias
+
+from vae_explorer.runs import files
+from vae_explorer.runs.resuming import newest_good_checkpoint
+from vae_explorer.runs.run_directory import START_WEIGHTS_FILE
+from vae_explorer.runs.start_weights import StartWeights, read_start_weights
+from vae_explorer.training.events import Started, TrainingState, WeightsTaken
+
+if TYPE_CHECKING:
+    from vae_explorer.runs.run_directory import RunDirectory
+    from vae_explorer.training.control import Control
+    from vae_explorer.training.events import Event
+    from vae_explorer.training.trainer import Trainer
+
+Beginning: TypeAlias = TrainingState | StartWeights | None
+
+
+def beginning_of(run: RunDirectory) -> Beginning:
+    """Where the run in that folder goes on: at its newest good checkpoint; without one, as it began.
+
+    Raises FileError where all checkpoints, or the weights it began with, are damaged.
+    """
+    checkpoint = newest_good_checkpoint(run)
+    if checkpoint is not None:
+        return checkpoint.state
+    path = run.path / START_WEIGHTS_FILE
+    return read_start_weights(path, run.config) if files.exists(path) else None
+
+
+def run_from(
+    beginning: Beginning, trainer: Trainer, control: Control, run: RunDirectory
+) -> Generator[Event, None, None]:
+    """`trainer.run` from there. Weights from a file are kept in the run's folder, and told after `Started`.
+
+    The trainer stands at its beginning when this returns; the first step waits for the first event to be asked for.
+    Raises FileError where the weights cannot be kept.
+    """
+    if isinstance(beginning, TrainingState):
+        trainer.restore(beginning)
+    elif beginning is not None:
+        for model in (trainer.model, trainer.step.looked_at):  # the second is their moving average, where there is one
+            model.load_state_dict({**model.state_dict(), **beginning.tensors})
+    return _told(beginning, trainer, control, run)
+
+
+def _told(beginning: Beginning, trainer: Trainer, control: Control, run: RunDirectory) -> Generator[Event, None, None]:
+    events = trainer.run(control)
+    with contextlib.ExitStack() as ending:
+        if isinstance(events, Generator):
+            ending.callback(events.close)
+        for event in events:
+            yield event
+            if isinstance(event, Started) and isinstance(beginning, StartWeights):
+                kept = run.path / START_WEIGHTS_FILE
+                if beginning.path != kept:
+                    files.write_bytes_atomic(kept, beginning.content)
+                yield WeightsTaken(event.start_step, str(beginning.path), beginning.sha256, len(beginning.tensors))

@@ -12,12 +12,13 @@ from pathlib import Path
 NAMES = {
     "training": "P1, P2: images/s of the classic network against the reference program's loop",
     "first_map": "P3: training seconds until the default preset's test bound is good",
+    "recording": "what recording, checkpoints and frames cost the default preset",
+    "lookback": "from the time slider to the drawn map of a recorded moment, and a movie of all",
     "start": "P4: first painted window, data on the map, first moving curve, --help",
     "window": "P5, P6, P7: frame gaps, decode latency and the cost of looking in the real window",
     "map": "P8, P9: pan and zoom with many codes, and how fast the map's background stands",
     "memory": "P10: memory of the app, and of training on a set larger than the memory allowed",
     "likelihood": "P11: exact likelihood by quadrature and IWAE-500",
-    "recording": "what curves and checkpoints on the disk cost training, and how large 8 hours grow",
     "library": "opening a library of 1,000 runs, and the curves of 1,000,000 rows",
     "models": "every model at its published or measured number; followed by names of rows, those rows alone",
 }

@@ -56,7 +56,7 @@ class Commands(QObject):
             window.addAction(action)
         self.map.use(self.actions)
         session.state_changed.connect(self._refresh)
-        session.snapshot_changed.connect(self._refresh)
+        session.snapshot_changed.connect(self._snapshot_came)
         session.undo_stack.indexChanged.connect(self._refresh)
         self._form.problem_changed.connect(self._refresh)
         window.panel("runs").open_asked.connect(self.open_run)
@@ -116,6 +116,14 @@ class Commands(QObject):
                 self.actions[record.id].setChecked(float(record.argument) == session.looking_rate)
         self.map.refresh()
         self._show_pause(theme.current())
+
+    @Slot(object)
+    def _snapshot_came(self, _snapshot: object) -> None:
+        """All that a snapshot allows is there with the first one; others come many times a second."""
+        if self.actions["action.copy_image"].isEnabled():
+            self.map.refresh()
+        else:
+            self._refresh()
 
     def _show_pause(self, colours: theme.Theme) -> None:
         session, action = self._session, self.actions["action.pause"]

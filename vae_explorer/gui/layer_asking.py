@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
     from vae_explorer.gui.widgets.map_frame import MapFrame
     from vae_explorer.latent.explorer import Explorer
+    from vae_explorer.runs.past import Moment
 
 SURVEY_SHARE = 0.08
 """The part of a core that surveys may take while training."""
+_OF_CODES_ALONE = frozenset({"codes", "regions"})
 _SETTLE_MS = 140
 _UNFINISHED_MS = 60
 _ATTEND_MS = 120
@@ -207,6 +209,9 @@ class LayerAsking(QObject):
         snapshot, dataset = self._session.snapshot, self._session.dataset
         assert snapshot is not None
         model = MODELS[snapshot.model_name]
+        moment = self._session.timeline.moment
+        if moment is not None and record.name not in layers_of_moment(moment):
+            return "No weights were kept near this moment: only its codes can be seen."
         if "dataset" in record.needs and dataset is None:
             return "The images are still being read."
         if "labels" in record.needs and (dataset is None or dataset.labels_N is None):
@@ -316,6 +321,11 @@ class LayerAsking(QObject):
         for record in self._shown_records():
             if record.follows_selection:
                 self.ask(record.name)
+
+
+def layers_of_moment(moment: Moment) -> frozenset[str]:
+    """Which layers say something of a moment of the past: without weights that are near it, only those of its codes."""
+    return frozenset(LAYERS.names()) if moment.has_near_weights else _OF_CODES_ALONE
 
 
 def _drawn(explorer: Explorer, record: LayerRecord, request: LayerRequest) -> Iterator[_Drawn | None]:

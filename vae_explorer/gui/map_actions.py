@@ -59,6 +59,17 @@ MAP_ACTIONS: tuple[ActionRecord, ...] = (
                  "Ctrl+Alt+S", WITH_PICTURE, "save", group=7),
     ActionRecord("action.copy_map", "Copy the map", "Map", "Copy the map as it is seen to the clipboard", "copy_map",
                  "Ctrl+Alt+C", WITH_PICTURE, "copy", group=7),
+    ActionRecord("action.play_training", "Play the training", "Map",
+                 "Go through the recorded moments of the run, or rest at one", "play_training", "Ctrl+R", WITH_PICTURE,
+                 group=9),
+    ActionRecord("action.present", "Back to the present", "Map", "Look at the run as it is now", "to_present",
+                 "Ctrl+Shift+N", WITH_PICTURE, group=9),
+    ActionRecord("action.align_moments", "Align recorded moments", "Map",
+                 "Turn recorded moments so that the map does not spin", "align_moments", "", WITH_PICTURE, group=9,
+                 toggle=True),
+    ActionRecord("action.save_training", "Save the training as a movie…", "Map",
+                 "Save the map of all recorded moments as an animation or a movie", "save_training", "Ctrl+Alt+E",
+                 WITH_PICTURE, group=9),
 )  # fmt: skip
 
 

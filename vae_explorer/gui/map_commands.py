@@ -10,9 +10,13 @@ from PySide6.QtCore import QMimeData, QObject, QPoint, Slot
 from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtWidgets import QMenu
 
+from vae_explorer.errors import UserError
+
 if TYPE_CHECKING:
+    from vae_explorer.gui.dialogs.save_film import Film
     from vae_explorer.gui.main_window import MainWindow
     from vae_explorer.gui.session import Session
+    from vae_explorer.gui.training_film import TrainingFilm
 
 _MENU = (
     "action.add_pin", "action.remove_pin", "action.clear_pins", "", "action.play_path", "action.save_path", "",
@@ -31,7 +35,9 @@ class MapCommands(QObject):
         self._window = window
         self._canvas = window.panel("latent_map").canvas
         self._actions: Mapping[str, QAction] = {}
+        self._film: TrainingFilm | None = None
         window.panel("latent_map").gestures.menu_wanted.connect(self._open_menu)
+        window.panel("latent_map").time_strip.save_clicked.connect(self.save_training)
 
     def use(self, actions: Mapping[str, QAction]) -> None:
         """The actions by id, whose checks follow the map from now on."""
@@ -39,6 +45,9 @@ class MapCommands(QObject):
         self._canvas.tool_changed.connect(self.refresh)
         self._map.layer_changed.connect(self.refresh)
         self._map.arranged.connect(self.refresh)
+        timeline = self._session.timeline
+        for news in (timeline.recorded, timeline.moved, timeline.played, timeline.aligned):
+            news.connect(self.refresh)
 
     @Slot()
     def refresh(self, *_news: object) -> None:
@@ -54,6 +63,11 @@ class MapCommands(QObject):
         }  # fmt: skip
         for name in ("add_pin", "add_bookmark", "save_map", "copy_map", "fit_map", "lock_view", "play_tour"):
             allowed[name] = has_map
+        timeline = self._session.timeline
+        allowed |= {"play_training": bool(timeline.steps), "align_moments": bool(timeline.steps)}
+        allowed |= {"present": timeline.is_past, "save_training": bool(timeline.steps) and has_map}
+        self._actions["action.align_moments"].setChecked(timeline.is_aligned)
+        self._actions["action.play_training"].setText("Rest" if timeline.is_playing else "Play the training")
         for name, is_allowed in allowed.items():
             self._actions[f"action.{name}"].setEnabled(is_allowed)
         self._actions[f"action.tool_{self._canvas.tool}"].setChecked(True)
@@ -106,6 +120,50 @@ class MapCommands(QObject):
         """Put the map on the clipboard."""
         QGuiApplication.clipboard().setPixmap(self._canvas.grab())
         self._session.post("info", "The map is on the clipboard.")
+
+    # --- looking back
+
+    def play_training(self) -> None:
+        """Play, or rest."""
+        self._session.timeline.play_or_rest()
+
+    def to_present(self) -> None:
+        """Look back no more."""
+        self._session.timeline.go_to(None)
+
+    def align_moments(self) -> None:
+        """Turn them, or not."""
+        self._session.timeline.set_aligned(not self._session.timeline.is_aligned)
+
+    @Slot()
+    def save_training(self) -> None:
+        """Draw all recorded moments, then ask for format and file."""
+        from vae_explorer.gui.training_film import TrainingFilm
+
+        if self._film is None:
+            try:
+                self._film = TrainingFilm(self._session, self._window.panel("latent_map"), self._window)
+            except UserError as error:
+                self._session.post_error(error, near="panel.latent_map")
+                return
+            self._film.made.connect(self._save_film)
+            self._film.failed.connect(self._session.post_error)
+            self._film.progress.finished.connect(self._forget_film)
+        progress = self._film.progress
+        self._window.commands.open_dialog("drawing_training", lambda: progress)
+
+    @Slot(int)
+    def _forget_film(self, _result: int) -> None:
+        film, self._film = self._film, None
+        if film is not None:
+            film.deleteLater()
+
+    @Slot(object)
+    def _save_film(self, film: Film) -> None:
+        from vae_explorer.gui.dialogs.save_film import SaveFilmDialog
+
+        rate = self._session.timeline.rate
+        self._window.commands.open_dialog("save_training", lambda: SaveFilmDialog(film, rate, self._window))
 
     # --- what other panels do
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vae_explorer.gui.map_session import MapSession
     from vae_explorer.gui.widgets.map_canvas import MapCanvas
     from vae_explorer.latent.explorer import Explorer
+    from vae_explorer.latent.views import View
 
 MOST_PIXELS = 64_000_000
 _MARGIN = 12
@@ -66,34 +67,48 @@ def ask_for_picture(
     frame = canvas.frame
     if frame.width * frame.height * scale * scale > MOST_PIXELS:
         raise UserError("A map of this scale is too large.", f"Choose at most {MOST_PIXELS // 1_000_000} megapixels.")
-    requests = []
-    for record in LAYERS:
-        state = map_session.layers[record.name]
-        if state.is_shown:
-            ink = layer_ink(theme.current(), state.opacity if record.bakes_opacity else 1.0)
-            width, height = round(frame.width * scale), round(frame.height * scale)
-            options = state.options
-            if isinstance(options, CodesOptions) and code_style:
-                # At more pixels there is more room for points; but the picture is to be what was seen.
-                options = replace(options, style=code_style)
-            request = LayerRequest(
-                view, frame.rect, width, height, scale, ink, state.opacity, options, map_session.focus()
-            )  # fmt: skip
-            requests.append((record, request))
-    opacities = {
-        record.name: 1.0 if record.bakes_opacity else map_session.layers[record.name].opacity for record in LAYERS
-    }
+    requests = layer_requests(map_session, view, frame, scale, code_style)
+    opacities = layer_opacities(map_session)
     size, labels, overlay = canvas.size(), canvas.axis_labels, canvas.overlay
 
     def show(drawn: tuple[Mapping[str, str], tuple[tuple[LayerRecord, LayerDrawing], ...]]) -> None:
         on_answer(MapPicture(*drawn, size, frame, scale, labels, overlay, opacities))
 
-    map_session.explore("picture", partial(_drawn, requests=tuple(requests)), show, on_failure)
+    map_session.explore("picture", partial(_drawn, requests=requests), show, on_failure)
 
 
-def _drawn(explorer: Explorer, requests: tuple[tuple[LayerRecord, LayerRequest], ...]) -> Iterator[object]:
-    snapshot, drawings = explorer.snapshot, []
-    assert snapshot is not None
+def layer_requests(
+    map_session: MapSession, view: View, frame: MapFrame, scale: float, code_style: str = ""
+) -> tuple[tuple[LayerRecord, LayerRequest], ...]:
+    """A request for each layer that is shown, at so many pixels a logical one; codes in this style, if one is given."""
+    requests = []
+    for record in LAYERS:
+        state = map_session.layers[record.name]
+        if not state.is_shown:
+            continue
+        ink = layer_ink(theme.current(), state.opacity if record.bakes_opacity else 1.0)
+        width, height = round(frame.width * scale), round(frame.height * scale)
+        options = state.options
+        if isinstance(options, CodesOptions) and code_style:
+            # At more pixels there is more room for points; but the picture is to be what was seen.
+            options = replace(options, style=code_style)
+        request = LayerRequest(
+            view, frame.rect, width, height, scale, ink, state.opacity, options, map_session.focus()
+        )  # fmt: skip
+        requests.append((record, request))
+    return tuple(requests)
+
+
+def layer_opacities(map_session: MapSession) -> dict[str, float]:
+    """How strongly each layer is laid down; one that is drawn in its opacity wholly."""
+    return {record.name: 1.0 if record.bakes_opacity else map_session.layers[record.name].opacity for record in LAYERS}
+
+
+def drawn_layers(
+    explorer: Explorer, requests: tuple[tuple[LayerRecord, LayerRequest], ...]
+) -> Iterator[tuple[tuple[LayerRecord, LayerDrawing], ...] | None]:
+    """The last drawing of each layer, as the explorer sees it; None between the steps."""
+    drawings = []
     for record, request in requests:
         last = None
         try:
@@ -104,7 +119,18 @@ def _drawn(explorer: Explorer, requests: tuple[tuple[LayerRecord, LayerRequest],
             continue  # a layer that this model does not have is not on the screen either
         if last is not None:
             drawings.append((record, last))
-    yield {"run": snapshot.run_name, "model": snapshot.model_name, "step": str(snapshot.step)}, tuple(drawings)
+    yield tuple(drawings)
+
+
+def _drawn(explorer: Explorer, requests: tuple[tuple[LayerRecord, LayerRequest], ...]) -> Iterator[object]:
+    snapshot = explorer.snapshot
+    assert snapshot is not None
+    for drawings in drawn_layers(explorer, requests):
+        if drawings is not None:
+            facts = {"run": snapshot.run_name, "model": snapshot.model_name, "step": str(snapshot.step)}
+            yield facts, drawings
+        else:
+            yield None
 
 
 def png_of(image: QImage, text: Mapping[str, str]) -> bytes:

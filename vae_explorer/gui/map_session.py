@@ -16,9 +16,11 @@ from PySide6.QtCore import QObject, Signal, Slot
 from vae_explorer.errors import UserError
 from vae_explorer.gui.threads.asking import Asking
 from vae_explorer.gui.undo import Arrange
+from vae_explorer.latent.alignment import turned_view
 from vae_explorer.latent.arrangement import Arrangement, Direction, Frame, Group, ItemSet, Pin
 from vae_explorer.latent.layers import LAYERS, Focus, GivenPosterior
 from vae_explorer.latent.view_catalogue import VIEWS, FitData, ViewChoice, build_view, first_choice
+from vae_explorer.latent.views import PlaneView
 from vae_explorer.models.catalogue import MODELS
 
 if TYPE_CHECKING:
@@ -79,6 +81,8 @@ class MapSession(QObject):
         self._mask: tuple[ItemSet, np.ndarray] | None = None
         self._built_view: tuple[ViewChoice, View | None] | None = None
         self._fitted_for: ViewChoice | None = None
+        self._straight: tuple[View | None, ViewChoice | None] = (None, None)  # the view that is chosen, not turned
+        self._rotation_DD: np.ndarray | None = None
         self._fast = Asking(session.explorer_thread)
         self._survey = Asking(session.survey_thread)
         session.snapshot_changed.connect(self._follow)
@@ -361,7 +365,7 @@ class MapSession(QObject):
         if not self.num_dimensions or snapshot is None:
             return None
         if record.is_fitted and choice.locked is None and self._fitted_for == choice:
-            return self.view
+            return self._straight[0]
         codes_ND = snapshot.codes_ND
         assert codes_ND is not None
         codes = codes_ND.detach().cpu().numpy() if record.is_fitted else np.zeros((1, self.num_dimensions), np.float32)
@@ -403,10 +407,36 @@ class MapSession(QObject):
 
     def _show_view(self, view: View | None, choice: ViewChoice | None) -> None:
         self._fitted_for = None if choice is None else replace(choice, locked=None)
+        self._straight = view, choice
+        if view is not None and choice is not None:
+            view = turned_as_chosen(view, choice, self._rotation_DD)
         if view != self.view:
             self.view = view
             self.view_changed.emit(view)
 
+    @property
+    def straight_view(self) -> View | None:
+        """The view that is chosen, before it is turned."""
+        return self._straight[0]
+
+    def turn(self, rotation_DD: np.ndarray | None) -> None:
+        """Show planes turned by this rotation of the latent space, or straight; for moments of the past."""
+        self._rotation_DD = rotation_DD
+        self._show_view(*self._straight)
+
     def place_tour(self, view: View) -> None:
         """A frame of the grand tour: shown, but no step to undo."""
         self._show_view(view, None)
+
+
+def turned_as_chosen(view: View, choice: ViewChoice, rotation_DD: np.ndarray | None) -> View:
+    """The view turned by a rotation of the latent space, with primes at its axes; as it is where it is no plane, or one
+    that is fitted to the codes and so follows them by itself.
+    """
+    if rotation_DD is None or not isinstance(view, PlaneView) or len(rotation_DD) != view.num_dimensions:
+        return view
+    is_fitted = VIEWS[choice.name].is_fitted and choice.locked is None
+    if is_fitted or np.allclose(rotation_DD, np.eye(len(rotation_DD))):
+        return view
+    x, y = view.axis_labels
+    return replace(turned_view(view, rotation_DD), axis_labels=(f"{x}′", f"{y}′"))

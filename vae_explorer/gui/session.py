@@ -17,6 +17,7 @@ from vae_explorer.gui.session_threads import SessionThreads, decides_net
 from vae_explorer.gui.session_words import CAN_TRAIN, RUNNING, Message, Offer, Progress, State
 from vae_explorer.gui.threads.opening import OpeningEnded, OpeningThread, RunOpened
 from vae_explorer.gui.threads.training import Fork, GoOn, TrainingThread
+from vae_explorer.gui.timeline import Timeline
 from vae_explorer.gui.undo import Arrange, EditSetting, ReplaceConfig
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.runs.broken_off import BrokenOffRun, forget
@@ -42,6 +43,7 @@ class Session(SessionThreads):
         self.undo_stack.setUndoLimit(200)
         self.map = MapSession(self)
         self._continues_opened = False
+        self.timeline = Timeline(self)
         self.run_opened.connect(self._take_up)
         self.broken_off_found.connect(self._offer_broken_off)
 

@@ -19,13 +19,14 @@ from vae_explorer.gui.threads.opening import OpeningEnded, OpeningThread, RunOpe
 from vae_explorer.gui.threads.preparing import DatasetReady, PreparationEnded, PreparationNote, PreparingThread
 from vae_explorer.gui.threads.recovering import BrokenOffFound, RecoveringThread
 from vae_explorer.gui.threads.training import RunContinued, RunCreated, TrainingEnded, TrainingThread
-from vae_explorer.runs.event_records import CheckpointWritten, RecordingFailed, RecordingRecovered
+from vae_explorer.runs.event_records import CheckpointWritten, FramesWritten, RecordingFailed, RecordingRecovered
 from vae_explorer.training import events
 
 if TYPE_CHECKING:
     from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.errors import FileError
     from vae_explorer.gui.map_session import MapSession
+    from vae_explorer.gui.timeline import Timeline
     from vae_explorer.training.run_config import RunConfig
 
 _DRAIN_MS = 33
@@ -36,6 +37,7 @@ class SessionThreads(SessionFacts):
     """Worker threads and what their news means; signals as those of `SessionFacts`."""
 
     map: MapSession
+    timeline: Timeline
 
     def __init__(self, config: RunConfig | None, parent: QObject | None) -> None:
         super().__init__(config, parent)
@@ -91,8 +93,12 @@ class SessionThreads(SessionFacts):
     def want_snapshot(self) -> None:
         """Ask for the next look at the weights; called by a visible panel that has shown the last one.
 
-        Requests of several panels are one, and no more go out than the person's looking rate allows.
+        Requests of several panels are one, and no more go out than the person's looking rate allows. While the past is
+        looked at none goes out.
         """
+        if self.timeline.is_past:
+            self.timeline.has_been_seen()
+            return
         if self._training is None or self._snapshot_pending or self._snapshot_timer.isActive():
             return
         if self.looking_rate <= 0 and self.state is State.TRAINING:
@@ -159,6 +165,7 @@ class SessionThreads(SessionFacts):
         self._drain()
         self._drain_timer.stop()
         self.map.close()
+        self.timeline.close(max(0.05, until - time.monotonic()))
         for looking in (self.explorer_thread, self.survey_thread):
             looking.close(max(0.05, until - time.monotonic()))
         return ended
@@ -227,11 +234,15 @@ class SessionThreads(SessionFacts):
                 self.post("info", "The run is being saved again; nothing of it was lost.")
             case CheckpointWritten():
                 self.unsaved = False
+            case FramesWritten():
+                self.timeline.frames_written()
             case TrainingEnded():
                 self._end_training(event)
             case events.SnapshotTaken():
                 self._snapshot_pending = False
-                if not self.is_closed:
+                if self.timeline.is_past:
+                    self.timeline.keep_present(event.snapshot)
+                elif not self.is_closed:
                     self.show_snapshot(event.snapshot)
             case _:
                 self.learn(event)  # type: ignore[arg-type]  # all that is left comes from the trainer

@@ -36,6 +36,13 @@ class CheckpointWritten:
 
 
 @dataclass(frozen=True, slots=True)
+class FramesWritten:
+    """Frames of these steps are on the disk; given in place of the trainer's `FrameTaken`."""
+
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingFailed:
     """Something could not be written. Training goes on and the recorder tries again.
 
@@ -56,7 +63,7 @@ class RecordingRecovered:
     step: int
 
 
-RecordedEvent: TypeAlias = Event | CheckpointWritten | RecordingFailed | RecordingRecovered
+RecordedEvent: TypeAlias = Event | CheckpointWritten | FramesWritten | RecordingFailed | RecordingRecovered
 
 METRICS_AFTER_TERMS = ("beta", "learning_rate", "images_per_second", "active_units", "gradient_norm")
 METRICS_BEFORE_TERMS = ("step", "epoch", "images_seen", "seconds", "split")

@@ -1,7 +1,7 @@
 """A child run: from a checkpoint of another run, with changed settings, in a folder of its own.
 
-The child is whole: it holds the parent's rows up to that step and the checkpoint, so that whatever continues a run,
-opens it or compares it needs to know nothing of forks.
+The child is whole: it holds the parent's rows and frames up to that step and the checkpoint, so that whatever continues
+a run, opens it or compares it needs to know nothing of forks.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from vae_explorer.errors import FileError, UserError
 from vae_explorer.runs import files
 from vae_explorer.runs.checkpoint import Checkpoint, model_shapes, read_checkpoint, write_checkpoint
+from vae_explorer.runs.frames import copy_frames
 from vae_explorer.runs.resuming import newest_good_checkpoint, rows_up_to
 from vae_explorer.runs.run_directory import Parent, RunDirectory
 
@@ -42,6 +43,7 @@ def fork(parent: RunDirectory, checkpoint: Checkpoint, config: RunConfig, path: 
     write_checkpoint(run, dataclasses.replace(checkpoint.state, progress=progress))
     if rows := rows_up_to(parent.metrics_file, checkpoint.step):
         files.write_bytes_atomic(run.metrics_file, rows)
+    copy_frames(parent, run, checkpoint.step)
     return run
 
 

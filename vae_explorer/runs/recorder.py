@@ -1,4 +1,5 @@
-"""The recorder: wraps the trainer's events and writes the run folder, lines inside the pull and checkpoints beside it.
+"""The recorder: wraps the trainer's events and writes the run folder, lines inside the pull, checkpoints and frames
+beside it.
 
 A write that fails never ends a training: the recorder says so once, keeps what it could not write, and tries again.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from datetime import datetime
 from functools import partial
@@ -22,23 +24,27 @@ from vae_explorer.runs.event_records import (
     METRICS_AFTER_TERMS,
     METRICS_BEFORE_TERMS,
     CheckpointWritten,
+    FramesWritten,
     RecordedEvent,
     RecordingFailed,
     RecordingRecovered,
     event_record,
     metrics_row,
 )
+from vae_explorer.runs.frames import frames_folder, write_frames
 from vae_explorer.runs.resuming import columns_of, cut_back
 from vae_explorer.runs.saver import Saver
 from vae_explorer.training.events import (
     CheckpointDue,
     Event,
     Finished,
+    FrameTaken,
     MetricsChunk,
     SnapshotTaken,
     Started,
     Validated,
 )
+from vae_explorer.training.frames import MOST_FRAMES
 
 if TYPE_CHECKING:
     from vae_explorer.runs.run_directory import RunDirectory
@@ -51,7 +57,8 @@ LONGEST_RETRY_SECONDS = 30.0
 def record(
     events: Iterator[Event], run: RunDirectory, clock: Callable[[], float] = time.monotonic
 ) -> Generator[RecordedEvent, None, None]:
-    """The same events, recorded as they pass; `CheckpointDue` comes out as `CheckpointWritten` or `RecordingFailed`.
+    """The same events, recorded as they pass; `CheckpointDue` comes out as `CheckpointWritten` or `RecordingFailed`,
+    `FrameTaken` as `FramesWritten`.
 
     Runs in whichever thread pulls. Close it (`contextlib.closing`) to end the training and release the folder; an
     exception of the trainer is noted in events.jsonl and passes through. Raises FileError at the first pull where
@@ -62,7 +69,8 @@ def record(
         if isinstance(events, Generator):
             ending.callback(events.close)
         ending.enter_context(run.writing())
-        files.remove_leftovers(run.checkpoints_folder)
+        for folder in (run.checkpoints_folder, frames_folder(run)):
+            files.remove_leftovers(folder)
         ending.enter_context(recorder.saving())
         try:
             for event in events:
@@ -88,6 +96,7 @@ class _Recorder:
         self._pending: dict[Path, list[str]] = {run.metrics_file: [], run.events_file: []}
         self._pending_state: TrainingState | None = None
         self._held: dict[str, object] = {}
+        self._pending_frames: deque[FrameTaken] = deque(maxlen=MOST_FRAMES)
         self._environment: dict[str, object] | None = None
         self._retry_at = 0.0
         self._retry_seconds = FIRST_RETRY_SECONDS
@@ -100,8 +109,11 @@ class _Recorder:
 
     @contextlib.contextmanager
     def saving(self) -> Iterator[None]:
-        """Inside, checkpoints can be written."""
-        with Saver(partial(write_checkpoint, self.run), partial(writer_lock.beat, self.run.path)) as self._saver:
+        """Inside, checkpoints and frames can be written."""
+        with (
+            Saver(partial(write_checkpoint, self.run), partial(writer_lock.beat, self.run.path)) as self._saver,
+            Saver(partial(write_frames, self.run), name="frame saver") as self._frame_saver,
+        ):
             yield
 
     def take(self, event: Event) -> Generator[RecordedEvent, None, None]:
@@ -113,6 +125,8 @@ class _Recorder:
                 return
             case CheckpointDue():
                 yield from self._hold(event.state)
+            case FrameTaken():
+                self._pending_frames.append(event)
             case MetricsChunk() | Validated():
                 self.step = event.step
                 self._add_row(event)
@@ -132,7 +146,7 @@ class _Recorder:
             case _:
                 self.note(event_record(event))
         outcome = self.write()
-        if not isinstance(event, CheckpointDue):
+        if not isinstance(event, CheckpointDue | FrameTaken):
             yield event
         yield from outcome
 
@@ -191,7 +205,7 @@ class _Recorder:
                 failed = RecordingFailed(self.step, self._trouble.message, f"{goes_on}{self._trouble.hint}")
                 outcome.append(failed)
                 self.note(event_record(failed))
-        elif self._failing and not self._saver.is_busy:
+        elif self._failing and not self._saver.is_busy and not self._frame_saver.is_busy:
             outcome.append(RecordingRecovered(self.step))
             self.note(event_record(outcome[-1]))
             self._retry_seconds = FIRST_RETRY_SECONDS
@@ -217,11 +231,25 @@ class _Recorder:
                 if saved is None:
                     return
                 if saved.error is not None:
-                    self._pending_state = self._pending_state or saved.state  # a newer one takes its place
+                    self._pending_state = self._pending_state or saved.given  # a newer one takes its place
                     raise saved.error
-                assert saved.path is not None
-                outcome.append(CheckpointWritten(int(saved.path.name), saved.path))
+                assert saved.written is not None
+                outcome.append(CheckpointWritten(int(saved.written.name), saved.written))
                 self.note(event_record(outcome[-1]))
+
+        def write_waiting_frames() -> None:
+            waiting = self._pending_frames
+            while self._frame_saver.is_busy or waiting:
+                if not self._frame_saver.is_busy:
+                    self._frame_saver.offer(tuple(waiting))
+                    waiting.clear()
+                saved = self._frame_saver.take(wait=at_once)
+                if saved is None:
+                    return
+                if saved.error is not None:
+                    waiting.extendleft(reversed(saved.given[: MOST_FRAMES - len(waiting)]))
+                    raise saved.error
+                outcome.append(FramesWritten(saved.written or ()))
 
         def append_lines(path: Path, lines: list[str]) -> None:
             if lines:
@@ -229,6 +257,7 @@ class _Recorder:
                 lines.clear()
 
         yield write_environment
+        yield write_waiting_frames
         yield write_state
         for path, lines in self._pending.items():
             yield partial(append_lines, path, lines)

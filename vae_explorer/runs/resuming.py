@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vae_explorer.errors import FileError
 from vae_explorer.runs import files
 from vae_explorer.runs.checkpoint import Checkpoint, read_checkpoint
+from vae_explorer.runs.frames import cut_frames_back
 from vae_explorer.runs.history import MOST_METRICS_BYTES
 
 if TYPE_CHECKING:
@@ -33,14 +34,15 @@ def newest_good_checkpoint(run: RunDirectory) -> Checkpoint | None:
 
 
 def cut_back(run: RunDirectory, step: int) -> None:
-    """Take the run back to the step it goes on from: later rows and later checkpoints would come twice.
+    """Take the run back to the step it goes on from: later rows, checkpoints and frames would come twice.
 
-    Without a checkpoint of that step the run begins anew, and no row stays. For the one writer of the folder. The lines
-    of events.jsonl stay, since they tell what happened. Raises FileError.
+    Without a checkpoint of that step the run begins anew, and no row and no frame stays. For the one writer of the
+    folder. The lines of events.jsonl stay, since they tell what happened. Raises FileError.
     """
     checkpoints = run.checkpoints()
+    last = step if any(int(path.name) == step for path in checkpoints) else -1
+    cut_frames_back(run, last)
     if files.exists(run.metrics_file):
-        last = step if any(int(path.name) == step for path in checkpoints) else -1
         files.cut_after(run.metrics_file, _end_of_rows(run.metrics_file, last))
     for path in checkpoints:
         if int(path.name) > step:

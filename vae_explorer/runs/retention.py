@@ -1,7 +1,10 @@
-"""Which checkpoints of a run stay: the newest three, the best one, and one an hour."""
+"""What of a run stays: of its checkpoints the newest three, the best one, and one an hour; of the frames to look back
+at so many, spread evenly over the doublings of the steps.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,3 +39,18 @@ def steps_to_keep(checkpoints: Sequence[KeptCheckpoint]) -> frozenset[int]:
     for checkpoint in ordered:
         first_of_hour.setdefault(int(checkpoint.written // _HOUR), checkpoint.step)
     return frozenset(keep | set(first_of_hour.values()))
+
+
+def spread_steps(steps: Sequence[int], most: int) -> tuple[int, ...]:
+    """At most so many of the steps, in rising order, the first and the last among them where there are two or more.
+
+    One after the other goes the step whose neighbours are nearest to each other on a logarithmic scale.
+    """
+    kept = sorted(set(steps))
+    if most < 2:
+        return tuple(kept[-most:]) if most else ()
+    while len(kept) > most:
+        places = [math.log2(step + 1) for step in kept]
+        gaps = [later - earlier for earlier, later in zip(places, places[2:], strict=False)]
+        kept.pop(1 + gaps.index(min(gaps)))
+    return tuple(kept)

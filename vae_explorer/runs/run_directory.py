@@ -4,6 +4,7 @@ RUN/
   run.toml       format version, name, environment and the complete resolved configuration
   metrics.csv    events.jsonl    append-only (`recorder`)
   checkpoints/   000123456/ ...  (`checkpoint`)
+  frames/        what one looks back at (`frames`)
   samples/       sample grids
   arrangement.json  what a person arranged on its map (`arrangement_file`)
   notes.toml     what a person says of it (`run_notes`)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vae_explorer.models.snapshot import Snapshot
+    from vae_explorer.training.frames import KeptOfModel
     from vae_explorer.training.run_config import RunConfig
 
 
@@ -96,6 +97,18 @@ class CheckpointDue:
     state: TrainingState
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FrameTaken:
+    """What is kept of this moment, so that one can look back at it."""
+
+    step: int
+    epoch: float
+    images_seen: int
+    seconds: float
+    beta: float
+    kept: KeptOfModel
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingChanged:
     """A live setting was changed."""
@@ -154,6 +167,7 @@ Event: TypeAlias = (
     | SnapshotTaken
     | Validated
     | CheckpointDue
+    | FrameTaken
     | SettingChanged
     | StepsSkipped
     | Paused

@@ -148,8 +148,12 @@ def encode_items(step: TrainingStep, seed: int) -> None:
     with evaluating(step.looked_at) as model, step.autocast():
         stride = -(-len(step.codes_ND) // MOST_ENCODED)
         for index_B in torch.arange(0, len(step.codes_ND), stride, device=step.device).split(CHUNK):
-            batch = step.batch_of(index_B, data_noise)
-            condition = model.condition_of(batch.x_BCHW, batch.label_B)
-            mean = model.encode(batch.x_BCHW, condition).mean
-            assert isinstance(mean, torch.Tensor)
-            step.codes_ND[index_B] = mean.float()
+            step.codes_ND[index_B] = mean_codes(step, model, index_B, data_noise)
+
+
+def mean_codes(step: TrainingStep, model: LatentModel, index_B: Tensor, data_noise: torch.Generator) -> Tensor:
+    """The posterior means of the items of these ids, (B, D) float32, by a model in evaluation mode."""
+    batch = step.batch_of(index_B, data_noise)
+    mean = model.encode(batch.x_BCHW, model.condition_of(batch.x_BCHW, batch.label_B)).mean
+    assert isinstance(mean, torch.Tensor)
+    return mean.float()

@@ -11,6 +11,7 @@ from vae_explorer.training.events import (
     CheckpointDue,
     Event,
     Finished,
+    FrameTaken,
     MetricsChunk,
     Paused,
     Resumed,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vae_explorer.training.control import Control
+    from vae_explorer.training.frames import KeptOfModel
     from vae_explorer.training.trainer import Trainer
 
 SKIPS_BEFORE_PAUSE = 5
@@ -48,6 +50,7 @@ class TrainingLoop:
         self.resting = False
         self.looked_at = False
         self.validated_step = trainer.num_steps
+        self.frames = trainer.frame_taking()
         now = time.monotonic()
         self.last_clock = now
         self.last_checkpoint = now
@@ -57,6 +60,7 @@ class TrainingLoop:
         """Everything after `Started`."""
         trainer, control = self.trainer, self.control
         yield from self._validate_when_due()
+        yield from self._frame_when_due()
         while not trainer.is_done and not control.stopped:
             if control.has_requests:
                 yield from self._serve_requests()
@@ -66,11 +70,13 @@ class TrainingLoop:
             if self.buffer.is_due(self.recording.report_interval_seconds) or control.paused:
                 yield from self._report()
             yield from self._validate_when_due()
+            yield from self._frame_when_due()
             if self._checkpoint_is_due():
                 yield from self._checkpoint()
         yield from self._report()
         if trainer.num_steps > self.validated_step and len(trainer.dataset.heldout_index_N):
             yield self._validated()
+        yield from self._frame(self.frames.take_last(trainer.num_steps, self._is_stopped))
         if self.control.take_snapshot_wish() or self.looked_at:
             # Whoever looked at the run on its way is left looking at its end.
             yield SnapshotTaken(trainer.snapshot())
@@ -140,6 +146,22 @@ class TrainingLoop:
         self.validated_step = self.trainer.num_steps
         self._tick()
         return validated
+
+    def _frame_when_due(self) -> Iterator[Event]:
+        if self.frames.is_due(self.trainer.num_steps):
+            yield from self._frame(self.frames.take(self.trainer.num_steps, self._is_stopped))
+
+    def _frame(self, kept: KeptOfModel | None) -> Iterator[Event]:
+        trainer = self.trainer
+        self._tick()
+        if kept is not None:
+            yield FrameTaken(
+                step=trainer.num_steps, epoch=trainer.epoch, images_seen=trainer.images_seen, seconds=trainer.seconds,
+                beta=trainer.current_beta, kept=kept,
+            )  # fmt: skip
+
+    def _is_stopped(self) -> bool:
+        return self.control.stopped
 
     def _checkpoint_is_due(self) -> bool:
         """After the interval, or after an epoch where that is shorter, but not more than once a second."""

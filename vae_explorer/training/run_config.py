@@ -117,6 +117,11 @@ class RecordingConfig:
         0.1, label="Report every", unit="seconds", minimum=0.01, maximum=60.0, advanced=True,
         help="Time between two rows of the metrics file and two updates of the curves.",
     )  # fmt: skip
+    lookback_images: int = setting(
+        5000, label="Looking back", unit="images", minimum=0, maximum=100_000, advanced=True,
+        help="How many images the run keeps the codes of at log-spaced steps, so that one can look back in time; "
+             "0 keeps none.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from vae_explorer.models.data_space import DataSpace
 from vae_explorer.models.snapshot import Snapshot, take_snapshot
 from vae_explorer.training.batches import EpochOrder
 from vae_explorer.training.events import Event, SettingChanged, Started, TrainingState, Validated
+from vae_explorer.training.frames import FrameTaking
 from vae_explorer.training.hardware import (
     choose_device,
     choose_num_threads,
@@ -241,6 +242,17 @@ class Trainer:
             kl_D=None if found.kl_D is None else found.kl_D.numpy(),
             active_units=found.active_units,
             num_images=len(self.dataset.heldout_index_N),
+        )
+
+    def frame_taking(self) -> FrameTaking:
+        """What takes the frames of a training that begins here."""
+        return FrameTaking(
+            self.step,
+            wanted=self.config.recording.lookback_images,
+            batch_size=self.config.training.batch_size,
+            steps_per_epoch=self.order.steps_per_epoch,
+            start_step=self.num_steps,
+            seed=_stream(self.config.training.seed, 6),
         )
 
     def state(self) -> TrainingState | None:

@@ -23,6 +23,9 @@ from vae_explorer.gui.dialogs.command_palette import shortcuts_of, title_of
 # Keys that belong to a panel and not to the window, so that no action carries them.
 PANEL_KEYS: tuple[tuple[str, str, str], ...] = (
     ("Move the pin", "Arrow keys", "On the latent map"),
+    ("Go from moment to moment", "Arrow keys, Home, End", "On the time slider below the map"),
+    ("Play the training, or rest", "Space", "On the time slider below the map"),
+    ("Back to the present", "Escape", "On the time slider below the map"),
     ("Zoom the time axis", "Mouse wheel", "On the curves"),
     ("Follow the newest steps", "Double click", "On the curves"),
     ("Apply a setting", "Enter", "In the form; Escape takes the old value back"),

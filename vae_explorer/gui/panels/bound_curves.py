@@ -21,6 +21,7 @@ from vae_explorer.models.catalogue import MODELS
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
     from vae_explorer.models.record import Term
+    from vae_explorer.runs.past import Moment
     from vae_explorer.training.metric_history import Axis
 
 REDRAW_INTERVAL_MS: Final = 100
@@ -67,6 +68,7 @@ class BoundCurvesPanel(QWidget):
         session.validated.connect(self._mark_dirty)
         session.setting_marked.connect(self._mark_dirty)
         session.config_changed.connect(self._config_changed)
+        session.timeline.moved.connect(self._rest_cross)
         self._show_terms()
         self.board.set_axis_label(self.axis_choice.currentText().lower())
 
@@ -268,6 +270,12 @@ class BoundCurvesPanel(QWidget):
     def _axis_changed(self) -> None:
         self.board.set_axis_label(self.axis_choice.currentText().lower())
         self.follow_newest()
+        self._rest_cross(self.session.timeline.moment)
+
+    @Slot(object)
+    def _rest_cross(self, moment: Moment | None) -> None:
+        """Where no mouse is over the curves, the cross-hair stands at the moment of the past that is looked at."""
+        self.board.rest_cross(None if moment is None else float(getattr(moment, self._axis())))
 
     @Slot(float, float)
     def _show_range(self, low: float, high: float) -> None:

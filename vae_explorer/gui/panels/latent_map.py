@@ -22,6 +22,8 @@ from vae_explorer.gui.widgets.map_legend import MapLegend
 from vae_explorer.gui.widgets.map_overlay import PinMark, Place
 from vae_explorer.gui.widgets.map_painting import PlacedPicture
 from vae_explorer.gui.widgets.map_toolbar import MapToolbar
+from vae_explorer.gui.widgets.past_badge import PastBadge
+from vae_explorer.gui.widgets.time_strip import TimeStrip
 from vae_explorer.latent.arrangement import Frame
 from vae_explorer.latent.layers import LAYERS
 from vae_explorer.latent.map_rect import MapRect
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from vae_explorer.latent.view_catalogue import ViewChoice
     from vae_explorer.latent.views import View
     from vae_explorer.models.snapshot import Snapshot
+    from vae_explorer.runs.past import Moment
 
 _SETTLED_MS = 350
 
@@ -66,6 +69,8 @@ class LatentMapPanel(QWidget):
         self.canvas = MapCanvas()
         self.canvas.set_note("Warming up…")
         self.toolbar = MapToolbar(session)
+        self.time_strip = TimeStrip(session)
+        self.badge = PastBadge(self.canvas)
         self.legend = MapLegend(least_lines=2)
         self.readout = QLabel()
         self.readout.setProperty("variant", "muted")
@@ -88,6 +93,7 @@ class LatentMapPanel(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self.toolbar)
         layout.addWidget(self.canvas, 1)
+        layout.addWidget(self.time_strip)
         layout.addLayout(foot)
         self._connect()
 
@@ -96,6 +102,7 @@ class LatentMapPanel(QWidget):
         session.snapshot_changed.connect(self._look)
         session.dataset_changed.connect(self._redraw)
         session.preparation_noted.connect(self._show_preparation)
+        session.timeline.moved.connect(self._show_moment)
         self._map.view_changed.connect(self._show_view)
         self._map.arranged.connect(self._show_arrangement)
         self._map.layer_drawn.connect(self._show_layer)
@@ -208,6 +215,10 @@ class LatentMapPanel(QWidget):
         else:
             self.asking.plane_fitted()
 
+    @Slot(object)
+    def _show_moment(self, moment: Moment | None) -> None:
+        self.badge.show_moment(moment)
+
     @Slot()
     def _redraw(self) -> None:
         if self._is_active:
@@ -252,7 +263,10 @@ class LatentMapPanel(QWidget):
         self._read_out(drawing.readout)
         self.legend.show_legend(legend)
         self.code_style = drawing.extras.get("style", "")
-        self._extent = drawing.extras.get("extent", self._extent)
+        extent = drawing.extras.get("extent", self._extent)
+        # From one moment of the past to the next the ground stands still, unless the codes lie far out.
+        room = self.session.timeline.extent
+        self._extent = extent if room is None else room.union(extent)
         if not self.is_following or self.canvas.is_gliding:
             return
         goal = self.canvas.frame.fitted(self._extent)
@@ -299,6 +313,7 @@ class LatentMapPanel(QWidget):
 
     @Slot()
     def _frame_changed(self) -> None:
+        self.badge.place_at(self.canvas.plot.topRight())
         if self.is_following and self._has_fitted and not self.canvas.is_gliding:
             goal = self.canvas.frame.fitted(self._extent)
             if not self.canvas.frame.is_near(goal):

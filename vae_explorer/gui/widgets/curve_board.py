@@ -54,6 +54,7 @@ class CurveBoard(pg.GraphicsLayoutWidget):
         self._text_of_place = text_of_place
         self._terms: tuple[Term, ...] = ()
         self._axis_label = ""
+        self._rests_at: float | None = None
         self._wants_strip = True
         self._arrangement: tuple[object, ...] = ()
         self.setMinimumSize(240, 120)
@@ -210,6 +211,8 @@ class CurveBoard(pg.GraphicsLayoutWidget):
         self.ci.layout.activate()
         self.ci.setGeometry(QRectF(self.viewport().rect()))
         self.arranged.emit()
+        if self._rests_at is not None:
+            self.show_cross(None)
 
     @Slot(object)
     def recolour(self, _theme: object = None) -> None:
@@ -247,14 +250,20 @@ class CurveBoard(pg.GraphicsLayoutWidget):
                 return
         self.show_cross(None)
 
+    def rest_cross(self, x: float | None) -> None:
+        """Where the cross-hair stands while no mouse is over the plots; None is nowhere."""
+        self._rests_at = x
+        self.show_cross(x)
+
     def show_cross(self, x: float | None) -> None:
-        """The cross-hair through all plots, with the values there in the titles; None takes it away."""
+        """The cross-hair through all plots, with the values there in the titles; None takes it where it rests."""
+        x = self._rests_at if x is None else x
         at_text = "" if x is None else f"at {self._text_of_place(x)}"
         for plot in self.visible_plots():
             plot.show_cross(x, at_text)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Take the cross-hair away when the mouse leaves."""
+        """Take the cross-hair where it rests when the mouse leaves."""
         if event.type() == QEvent.Type.Leave:
             self.show_cross(None)
         return super().eventFilter(watched, event)

@@ -13,7 +13,7 @@ from pathlib import Path
 PACKAGE = "vae_explorer"
 ROWS = (
     ("errors",),
-    ("registry", "resource_files"),
+    ("registry", "resource_files", "draws"),
     ("config",),
     ("models", "datasets"),
     ("training", "latent", "evaluation"),

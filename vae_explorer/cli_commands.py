@@ -68,18 +68,18 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _fork(arguments: argparse.Namespace) -> int:
-    from vae_explorer.cli_train import resume
-    from vae_explorer.runs.forking import checkpoint_near, fork
-    from vae_explorer.runs.run_directory import RunDirectory
+    from vae_explorer.cli_train import train_fork
 
     for flag in ("preset", "config", "resume", "weights"):
         if getattr(arguments, flag):
             raise UsageError("A fork begins with its parent's settings.", f"Leave --{flag} out.")
-    parent = RunDirectory.open(arguments.fork)
-    config = _assigned(parent.config, arguments)
-    checkpoint = checkpoint_near(parent, arguments.from_step)
-    child = fork(parent, checkpoint, config, arguments.run_dir)
-    return resume(child.path, None, as_json=arguments.json)
+    return train_fork(
+        arguments.fork,
+        arguments.from_step,
+        lambda config: _assigned(config, arguments),
+        arguments.run_dir,
+        as_json=arguments.json,
+    )
 
 
 def _run_to_resume(arguments: argparse.Namespace) -> Path:

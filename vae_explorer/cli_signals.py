@@ -42,6 +42,16 @@ def _leave(number: int, frame: FrameType | None) -> None:
     os._exit(STOPPED)
 
 
+def no_longer_leave() -> None:
+    """From here on a signal alone does not end the program, which comes to an end of its own together with others.
+
+    torchrun sends one to every process when it is told to end, and when any of them has ended too early.
+    """
+    for number in SIGNALS:
+        if signal.getsignal(number) is _leave:
+            signal.signal(number, signal.SIG_IGN)
+
+
 @contextlib.contextmanager
 def stopping_on_signals(
     stop: Callable[[], None], words: str = "Stopping after this step and saving"

@@ -1,4 +1,7 @@
-"""`vae-explorer train`: the trainer's events, recorded and shown; signals that stop and save."""
+"""`vae-explorer train`: the trainer's events, recorded and shown; signals that stop and save.
+
+Among the processes of torchrun the first does all this, and the others follow it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vae_explorer.cli_output import OutputError
-from vae_explorer.cli_signals import STOPPED, stopping_on_signals
+from vae_explorer.cli_signals import STOPPED, no_longer_leave, stopping_on_signals
 from vae_explorer.errors import UserError, is_out_of_memory
 from vae_explorer.training.control import Control
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.runs.beginning import Beginning
     from vae_explorer.runs.run_directory import RunDirectory
+    from vae_explorer.training.processes import Processes
     from vae_explorer.training.run_config import RunConfig
 
 
@@ -30,16 +34,43 @@ def train(config: RunConfig, path: Path | None, weights: Path | None = None, *, 
     from vae_explorer.runs.run_directory import RunDirectory
     from vae_explorer.runs.start_weights import read_start_weights
 
-    beginning = None if weights is None else read_start_weights(weights, config)
-    return _train(config, lambda: RunDirectory.create(config, path), beginning, as_json=as_json)
+    def lead(processes: Processes) -> int:
+        beginning = None if weights is None else read_start_weights(weights, config)
+        return _train(config, lambda: RunDirectory.create(config, path), beginning, processes, as_json=as_json)
+
+    return _among_processes(lead)
 
 
 def resume(path: Path, epochs: int | None, *, as_json: bool) -> int:
     """Go on with the run in that folder from its newest checkpoint, or from its beginning where it has none.
 
     `epochs`, where given, takes the place of the number that the run was made for. Raises UserError as `train`, and
-    where there is nothing left to train.
+    where there is nothing left to train. The processes may be more or fewer than those that trained it before.
     """
+    return _among_processes(lambda processes: _resume(path, epochs, processes, as_json=as_json))
+
+
+def train_fork(
+    parent: Path, step: int | None, changed: Callable[[RunConfig], RunConfig], path: Path | None, *, as_json: bool
+) -> int:
+    """Train a child of that run from its checkpoint nearest to `step`, the newest without one, as `train`.
+
+    `changed` makes the configuration of the parent's. Raises UserError as `train`, and where the checkpoint does
+    not fit.
+    """
+    from vae_explorer.runs.forking import checkpoint_near, fork
+    from vae_explorer.runs.run_directory import RunDirectory
+
+    def lead(processes: Processes) -> int:
+        run = RunDirectory.open(parent)
+        config = changed(run.config)
+        child = fork(run, checkpoint_near(run, step), config, path)
+        return _resume(child.path, None, processes, as_json=as_json)
+
+    return _among_processes(lead)
+
+
+def _resume(path: Path, epochs: int | None, processes: Processes, *, as_json: bool) -> int:
     from vae_explorer.runs.beginning import beginning_of
     from vae_explorer.runs.run_directory import RunDirectory
     from vae_explorer.training.events import TrainingState
@@ -53,22 +84,42 @@ def resume(path: Path, epochs: int | None, *, as_json: bool) -> int:
             f"All {config.training.epochs} epochs of {run.name} are trained.",
             "Give --epochs with a larger number to train it further.",
         )
-    return _train(config, lambda: dataclasses.replace(run, config=config), beginning, as_json=as_json)
+    return _train(config, lambda: dataclasses.replace(run, config=config), beginning, processes, as_json=as_json)
 
 
-def _train(config: RunConfig, open_run: Callable[[], RunDirectory], beginning: Beginning, *, as_json: bool) -> int:
+def _among_processes(lead: Callable[[Processes], int]) -> int:
+    """The exit status of `lead` in the first process, which may be the only one, and of following it in the others."""
+    from vae_explorer.training.processes import joined
+
+    with joined() as processes:
+        return lead(processes) if processes.is_first else _follow(processes)
+
+
+def _train(
+    config: RunConfig,
+    open_run: Callable[[], RunDirectory],
+    beginning: Beginning,
+    processes: Processes,
+    *,
+    as_json: bool,
+) -> int:
     # These take seconds. A signal during them ends the program at once: there is nothing to save yet, and no folder.
     from vae_explorer.runs.run_images import load_training_images
     from vae_explorer.training.hardware import choose_device
+    from vae_explorer.training.shared_step import require_shareable
 
     control = Control()
     try:
-        device = choose_device(config.training.device)
+        if processes.are_several:
+            require_shareable(config)
+        device = processes.settle_on(choose_device(config.training.device))
         dataset = load_training_images(config, device)
+        if processes.are_several:
+            no_longer_leave()
         with stopping_on_signals(control.stop) as signalled:
             run = open_run()
             try:
-                _record(config, dataset, run, beginning, control, as_json=as_json)
+                _record(config, dataset, run, beginning, control, processes, as_json=as_json)
             except BaseException:
                 run.discard_unused()
                 raise
@@ -86,6 +137,7 @@ def _record(
     run: RunDirectory,
     beginning: Beginning,
     control: Control,
+    processes: Processes,
     *,
     as_json: bool,
 ) -> None:
@@ -98,7 +150,7 @@ def _record(
     report = JsonReport(run.path) if as_json else TextReport(run.path)
     ending = Ending()
     unheard: BrokenPipeError | OutputError | None = None
-    trainer = Trainer(config, dataset, run.name)
+    trainer = Trainer(config, dataset, run.name, processes=processes)
     with contextlib.closing(record(run_from(beginning, trainer, control, run), run)) as events:
         for event in events:
             ending.look(event, control)
@@ -115,3 +167,21 @@ def _record(
         raise OutputError(unheard.message, f"The run was stopped and saved in {run.path}.")
     if unheard is not None:
         raise unheard
+
+
+def _follow(processes: Processes) -> int:
+    """Take the steps of the first process, which says all there is to say, and return the exit status."""
+    from vae_explorer.runs.run_images import load_training_images
+    from vae_explorer.training.following import follow, read_opening
+    from vae_explorer.training.hardware import choose_device
+    from vae_explorer.training.processes import LostProcessError
+    from vae_explorer.training.trainer import Trainer
+
+    no_longer_leave()
+    try:
+        config, state = read_opening(processes.receive())
+        device = processes.settle_on(choose_device(config.training.device))
+        follow(Trainer(config, load_training_images(config, device), processes=processes), state)
+    except LostProcessError as error:
+        return error.exit_status
+    return 0

@@ -84,9 +84,10 @@ class TextReport:
         record = MODELS[event.config.model_name]
         self.terms = record.terms
         beta = "" if event.effective_beta is None else f", effective beta {event.effective_beta:g}"
+        processes = f"{event.num_processes} processes of " if event.num_processes > 1 else ""
         self._line(
             f"{record.title}, {event.num_parameters:,} parameters, on {event.device} ({event.device_name}), "
-            f"{event.precision}, {_count(event.num_threads, 'thread')}{beta}"
+            f"{event.precision}, {processes}{_count(event.num_threads, 'thread')}{beta}"
         )
         self._line(
             f"{event.num_train:,} images of {event.config.data.dataset} ({event.config.data.protocol}), "

@@ -18,6 +18,7 @@ NAMES = {
     "window": "P5, P6, P7: frame gaps, decode latency and the cost of looking in the real window",
     "map": "P8, P9: pan and zoom with many codes, and how fast the map's background stands",
     "memory": "P10: memory of the app, and of training on a set larger than the memory allowed",
+    "processes": "images/s of one and of two processes of torchrun on this machine",
     "likelihood": "P11: exact likelihood by quadrature and IWAE-500",
     "library": "opening a library of 1,000 runs, and the curves of 1,000,000 rows",
     "models": "every model at its published or measured number; followed by names of rows, those rows alone",

@@ -7,6 +7,7 @@ number. This module is imported before torch is; the functions below import it w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from vae_explorer.registry import Registry
@@ -124,6 +125,8 @@ def apply_protocol(name: str, images_BCHW: Tensor, noise: torch.Generator | Tens
     """
     import torch
 
+    from vae_explorer.draws import draw
+
     match PROTOCOLS[name].name:
         case "gaussian" if images_BCHW.is_floating_point():
             return images_BCHW
@@ -139,9 +142,8 @@ def apply_protocol(name: str, images_BCHW: Tensor, noise: torch.Generator | Tens
             # With r uniform over 0..254, P(r < level) is exactly level / 255; five times faster than
             # torch.bernoulli.
             if isinstance(noise, torch.Generator):
-                noise = torch.randint(
-                    0, 255, images_BCHW.shape, dtype=torch.uint8, device=images_BCHW.device, generator=noise
-                )
+                levels = partial(torch.randint, 0, 255, dtype=torch.uint8, device=images_BCHW.device)
+                noise = draw(levels, images_BCHW.shape, noise)
             return (noise < images_BCHW).to(torch.float32)
 
 

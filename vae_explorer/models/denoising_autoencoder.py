@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from vae_explorer.draws import draw
 from vae_explorer.models.autoencoder import Autoencoder, bodies_of, per_image, require_error
 from vae_explorer.models.interface import Batch, Objective
 
@@ -38,8 +39,8 @@ class DenoisingAutoencoder(Autoencoder):
         if self.strength == 0:
             return x_BCHW
         if self.corruption == "gaussian":
-            return x_BCHW + self.strength * torch.randn(x_BCHW.shape, generator=generator, device=x_BCHW.device)
-        draw_BCHW = torch.rand(x_BCHW.shape, generator=generator, device=x_BCHW.device)
+            return x_BCHW + self.strength * draw(torch.randn, x_BCHW.shape, generator, device=x_BCHW.device)
+        draw_BCHW = draw(torch.rand, x_BCHW.shape, generator, device=x_BCHW.device)
         if self.corruption == "masking":
             return x_BCHW * (draw_BCHW >= self.strength)
         return torch.where(draw_BCHW < self.strength, (draw_BCHW < self.strength / 2).to(x_BCHW.dtype), x_BCHW)

@@ -9,6 +9,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from vae_explorer.draws import draw
+
 LOG_TWO_PI = math.log(2.0 * math.pi)
 
 LOG_VARIANCE_BOUND = 10.0
@@ -74,7 +76,8 @@ class DiagonalGaussian:
 
     def sample(self, generator: torch.Generator | None) -> Tensor:
         """mean + sigma * epsilon, (B, D), differentiable in both (the reparameterisation)."""
-        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype)
+        mean = self.mean
+        noise = draw(torch.randn, mean.shape, generator, batch_axis=-2, device=mean.device, dtype=mean.dtype)
         return self.mean + self.standard_deviation * noise
 
     def log_prob(self, z_BD: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ sequence of points) or, for a hierarchy, a tuple of them from the top level down
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
@@ -48,11 +48,22 @@ class LatentSpace:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch on the device: pictures under the run's protocol, item ids, and labels where the data set has them."""
+    """A batch on the device: pictures under the run's protocol, item ids, and labels where the data set has them.
+
+    Where several processes share it, these are the rows of this one, and `gather` makes the whole of any rows.
+    """
 
     x_BCHW: Tensor
     index_B: Tensor
     label_B: Tensor | None = None
+    gather: Callable[[Tensor], Tensor] | None = None
+
+    def whole(self, rows_B: Tensor) -> Tensor:
+        """What all processes that share the batch have of this, in the order of its rows, without gradients.
+
+        For statistics that are no mean over images; they must all ask in the same order.
+        """
+        return rows_B.detach() if self.gather is None else self.gather(rows_B.detach())
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,21 +166,22 @@ class VQVAE(LatentModel):
         if self.has_learned_prior:
             return self._prior_objective(batch)
         z_BDRW = self.continuous(batch.x_BCHW)
-        z_ND = z_BDRW.detach().movedim(1, -1).flatten(0, -2)
         grid_BRW = self._nearest(z_BDRW)
+        whole_grid_BRW = batch.whole(grid_BRW)
         codes_BDRW = self.vectors(grid_BRW)
         decoded = self.picture(straight_through(z_BDRW, codes_BDRW))
         if self.training:
             self.observation.observe(batch.x_BCHW, decoded)
-            self.codebook.follow(z_ND, grid_BRW.flatten())
-            self.codebook.revive(z_ND, grid_BRW.flatten(), generator)
+            z_ND, index_N = batch.whole(z_BDRW).movedim(1, -1).flatten(0, -2), whole_grid_BRW.flatten()
+            self.codebook.follow(z_ND, index_N)
+            self.codebook.revive(z_ND, index_N, generator)
         reconstruction = -decoded.log_prob(batch.x_BCHW).mean()
         commitment = _squared_distance(z_BDRW, codes_BDRW.detach())
         loss = reconstruction + self.config.commitment * commitment
         if not self.codebook.is_averaged:
             loss = loss + _squared_distance(z_BDRW.detach(), codes_BDRW)
         cost = torch.full_like(reconstruction, self.uniform_cost)
-        return self._reported(loss, reconstruction, cost, commitment, grid_BRW)
+        return self._reported(loss, reconstruction, cost, commitment, whole_grid_BRW)
 
     def _prior_objective(self, batch: Batch) -> Objective:
         with torch.no_grad():
@@ -190,7 +191,7 @@ class VQVAE(LatentModel):
             reconstruction = -self.picture(codes_BDRW).log_prob(batch.x_BCHW).mean()
             commitment = _squared_distance(z_BDRW, codes_BDRW)
         cost = -self.prior.log_prob(grid_BRW).mean()
-        return self._reported(cost, reconstruction, cost, commitment, grid_BRW)
+        return self._reported(cost, reconstruction, cost, commitment, batch.whole(grid_BRW))
 
     def _reported(
         self, loss: Tensor, reconstruction: Tensor, cost: Tensor, commitment: Tensor, grid_BRW: Tensor

@@ -105,6 +105,7 @@ def event_record(event: RecordedEvent) -> dict[str, Any] | None:
                 "event": "started", "step": event.start_step, "run": event.run_name, "model": event.config.model_name,
                 "dataset": event.config.data.dataset, "protocol": event.config.data.protocol, "device": event.device,
                 "device_name": event.device_name, "precision": event.precision, "num_threads": event.num_threads,
+                "num_processes": event.num_processes,
                 "num_parameters": event.num_parameters, "effective_beta": event.effective_beta,
                 "num_train": event.num_train, "num_heldout": event.num_heldout,
                 "steps_per_epoch": event.steps_per_epoch, "total_steps": event.total_steps,

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vae_explorer.errors import FileError
+from vae_explorer.errors import FileError, UserError
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.runs import files, writer_lock
 from vae_explorer.runs.checkpoint import is_finite, write_checkpoint
@@ -79,7 +79,8 @@ def record(
             if recorder.has_begun:  # a run that never was leaves nothing but its run.toml
                 recorder.has_ended = True
                 outcome = recorder.write(at_once=True)
-                recorder.note({"event": "error", "step": recorder.step, "message": f"{type(error).__name__}: {error}"})
+                what = error.in_one_line if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+                recorder.note({"event": "error", "step": recorder.step, "message": what})
                 yield from recorder.with_what_waits(outcome + recorder.write(at_once=True))
             raise
 
@@ -136,7 +137,7 @@ class _Recorder:
                 self._columns = columns_of(self.run, self._columns)
                 self._environment = {
                     "device": event.device, "device_name": event.device_name, "precision": event.precision,
-                    "num_threads": event.num_threads,
+                    "num_threads": event.num_threads, "num_processes": event.num_processes,
                 }  # fmt: skip
                 self.note(event_record(event))
             case Finished():

@@ -49,3 +49,7 @@ class EpochOrder:
         index_B = self.permutation_N[self.position : self.position + self.batch_size]
         self.position += len(index_B)
         return index_B
+
+    def put_back(self, num_items: int) -> None:
+        """Let the items of the last batch come again, for a step that was not taken."""
+        self.position -= num_items

@@ -25,6 +25,7 @@ class Started:
     device_name: str
     precision: str
     num_threads: int
+    num_processes: int = 1
     num_parameters: int
     effective_beta: float | None  # measured on the loss itself (heldout.effective_beta), after warm-up; 1 is the bound
     num_train: int

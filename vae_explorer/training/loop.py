@@ -19,7 +19,7 @@ from vae_explorer.training.events import (
     StepsSkipped,
     Validated,
 )
-from vae_explorer.training.step import CapturedStep
+from vae_explorer.training.processes import LostProcessError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +57,17 @@ class TrainingLoop:
         self.start_seconds, self.start_images = trainer.seconds, trainer.images_seen
 
     def run(self) -> Iterator[Event]:
-        """Everything after `Started`."""
+        """Everything after `Started`. Raises LostProcessError after a checkpoint of what all had done together."""
+        try:
+            yield from self._train()
+            self.trainer.dismiss_others()
+        except LostProcessError:
+            yield from self._report()
+            yield from self._checkpoint()
+            raise
+        yield from self._end()
+
+    def _train(self) -> Iterator[Event]:
         trainer, control = self.trainer, self.control
         yield from self._validate_when_due()
         yield from self._frame_when_due()
@@ -73,6 +83,9 @@ class TrainingLoop:
             yield from self._frame_when_due()
             if self._checkpoint_is_due():
                 yield from self._checkpoint()
+
+    def _end(self) -> Iterator[Event]:
+        trainer = self.trainer
         yield from self._report()
         if trainer.num_steps > self.validated_step and len(trainer.dataset.heldout_index_N):
             yield self._validated()
@@ -88,15 +101,8 @@ class TrainingLoop:
         return not self.control.paused or self.control.take_single_step()
 
     def _take_step(self) -> None:
-        trainer = self.trainer
-        trainer.fill_schedules()
-        index_B = trainer.order.next_batch()
-        row = self.step(index_B)
-        trainer.num_steps += 1
-        trainer.images_seen += len(index_B)
-        self.buffer.append(row, trainer.num_steps, trainer.step.kl_D)
-        if trainer.order.is_at_end and trainer.step.end_epoch() and isinstance(self.step, CapturedStep):
-            self.step.forget()
+        row = self.trainer.take_step(self.step)
+        self.buffer.append(row, self.trainer.num_steps, self.trainer.step.kl_D)
         self._tick()
 
     def _tick(self) -> None:

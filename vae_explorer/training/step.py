@@ -82,7 +82,7 @@ class TrainingStep:
 
     def __call__(self, index_B: Tensor) -> Tensor:
         """Train on the items of these ids; returns the row, float32 (columns,), on the device."""
-        batch = self.batch_of(index_B, self.data_noise)
+        batch = self.training_batch(index_B)
         statistics = {name: buffer.clone() for name, buffer in self._statistics().items()}
         with self.autocast():
             objective = self.model.objective(batch, self.beta, self.noise)
@@ -90,6 +90,7 @@ class TrainingStep:
             parameter.grad = None
         objective.loss.backward()
         with torch.no_grad():
+            objective = self.of_whole_batch(objective)
             norm = self._gradient_norm()
             skipped = 1.0 - torch.isfinite(norm + objective.loss.detach()).float()
             self._shorten_gradients(norm)
@@ -110,6 +111,14 @@ class TrainingStep:
         x_BCHW = apply_protocol(self.protocol, self.dataset.images.gather(index_B), data_noise)
         labels = self.dataset.labels_N
         return Batch(x_BCHW, index_B, None if labels is None else labels.index_select(0, index_B))
+
+    def training_batch(self, index_B: Tensor) -> Batch:
+        """What of these items this process works on: all of them."""
+        return self.batch_of(index_B, self.data_noise)
+
+    def of_whole_batch(self, objective: Objective) -> Objective:
+        """The objective and, in place, the gradients of all items, after those of `training_batch`: the same."""
+        return objective
 
     def row_of(self, index_B: Tensor, objective: Objective, norm: Tensor, skipped: Tensor) -> Tensor:
         """Keep the codes and the KL that the step computed anyway, so that the map of all items is free."""

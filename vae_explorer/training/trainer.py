@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,6 +23,7 @@ from vae_explorer.models.data_space import DataSpace
 from vae_explorer.models.snapshot import Snapshot, take_snapshot
 from vae_explorer.training.batches import EpochOrder
 from vae_explorer.training.events import Event, SettingChanged, Started, TrainingState, Validated
+from vae_explorer.training.following import dismiss, lead, tell_settings
 from vae_explorer.training.frames import FrameTaking
 from vae_explorer.training.hardware import (
     choose_device,
@@ -33,7 +35,9 @@ from vae_explorer.training.hardware import (
 )
 from vae_explorer.training.heldout import effective_beta, encode_items, mean_training_image, measure_heldout
 from vae_explorer.training.loop import TrainingLoop
+from vae_explorer.training.processes import ONLY, LostProcessError, Processes
 from vae_explorer.training.schedules import beta_factor, learning_rate_factor
+from vae_explorer.training.shared_step import SharedStep, StepCalledOff
 from vae_explorer.training.state_check import require_fitting
 from vae_explorer.training.step import (
     CapturedStep,
@@ -60,11 +64,21 @@ class Trainer:
     """One training of one model on one data set.
 
     Built and run in the same thread. `dataset` must lie on the device that `choose_device(config.training.device)`
-    gives. `spare_cores` are left to others where the number of threads is chosen here; a window spares one.
+    gives. `spare_cores` are left to others where the number of threads is chosen here; a window spares one. Of several
+    `processes` the first runs and the others `following.follow`.
     """
 
-    def __init__(self, config: RunConfig, dataset: ImageDataset, run_name: str = "", *, spare_cores: int = 0) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        dataset: ImageDataset,
+        run_name: str = "",
+        *,
+        spare_cores: int = 0,
+        processes: Processes = ONLY,
+    ) -> None:
         self._spare_cores = spare_cores
+        self.processes = processes
         self.config = config
         self.dataset = dataset
         self.run_name = run_name
@@ -106,7 +120,9 @@ class Trainer:
         self, model: LatentModel, codes: torch.Tensor | None, average: WeightAverage | None = None
     ) -> TrainingStep:
         seed = self.config.training.seed
-        kind = FittedStep if self.record.is_fitted else TrainingStep
+        kind: Callable[..., TrainingStep] = FittedStep if self.record.is_fitted else TrainingStep
+        if self.processes.are_several:
+            kind = partial(SharedStep, processes=self.processes)
         return kind(
             model,
             self.dataset,
@@ -145,17 +161,26 @@ class Trainer:
     def run(self, control: Control) -> Iterator[Event]:
         """Train until the epochs are done or `control` says stop; the last event is `Finished`."""
         step = self._runnable_step()
+        if self.processes.are_several:
+            lead(self)
         yield self._started()
         yield from TrainingLoop(self, control, step).run()
 
-    def _runnable_step(self) -> Callable[[torch.Tensor], torch.Tensor]:
+    def choose_threads(self) -> None:
+        """Set the number of CPU threads of the steps to come, for the calling thread."""
         # A continued run keeps its number of threads, on which the last digit of every sum depends.
         wish = self.config.training.num_threads or self.num_threads
         if self.record.is_fitted:
             # A trial would work out eigenvalues, or be as long as an epoch, again and again.
             wish = wish or max(1, num_cores() - self._spare_cores)
+        if self.processes.are_several:
+            # Trials of several at the same time would only disturb one another.
+            wish = wish or max(1, num_cores() // self.processes.num_local)
         self.num_threads = choose_num_threads(wish, self.device, self._spare_cores, self._trial_step)
-        if self.device.type == "cuda" and not self.record.is_fitted:
+
+    def _runnable_step(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        self.choose_threads()
+        if self.device.type == "cuda" and not self.record.is_fitted and not self.processes.are_several:
             return CapturedStep(self.step, self.config.training.batch_size)
         return self.step
 
@@ -172,6 +197,7 @@ class Trainer:
             device_name=device_title(self.device),
             precision=str(self.precision).removeprefix("torch."),
             num_threads=self.num_threads,
+            num_processes=self.processes.num,
             num_parameters=sum(p.numel() for p in self.model.parameters()),
             effective_beta=effective_beta(self.step, self.beta, getattr(self.config.model, "free_bits", 0.0)),
             num_train=len(self.dataset.train_index_N),
@@ -180,6 +206,28 @@ class Trainer:
             total_steps=self.config.training.epochs * self.order.steps_per_epoch,
             start_step=self.num_steps,
         )
+
+    def take_step(self, step: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """Train on the next batch and return the row of the step. Where it cannot be taken together with the other
+        processes (`SharedStep`), everything is as before it.
+        """
+        self.fill_schedules()
+        index_B = self.order.next_batch()
+        try:
+            row = step(index_B)
+        except (LostProcessError, StepCalledOff):
+            self.order.put_back(len(index_B))
+            raise
+        self.num_steps += 1
+        self.images_seen += len(index_B)
+        if self.order.is_at_end and self.step.end_epoch() and isinstance(step, CapturedStep):
+            step.forget()
+        return row
+
+    def dismiss_others(self) -> None:
+        """After the last step. Raises LostProcessError where another process is not there any more."""
+        if self.processes.are_several:
+            dismiss(self)
 
     def fill_schedules(self) -> None:
         """Write the learning rate and beta of the coming step where the step reads them."""
@@ -202,6 +250,8 @@ class Trainer:
         attribute = path.split(".")[1]
         old = getattr(self, attribute)
         setattr(self, attribute, value)
+        if self.processes.are_several:
+            tell_settings(self)
         return SettingChanged(
             path=path, old=old, new=value, step=self.num_steps, images_seen=self.images_seen, seconds=self.seconds
         )
@@ -283,6 +333,7 @@ class Trainer:
                     "beta": self.beta,
                     "next_validation": self.next_validation,
                     "num_threads": self.num_threads,
+                    "num_processes": self.processes.num,
                 }
                 | self._heldout_score(),
             )
@@ -327,7 +378,9 @@ class Trainer:
         self.seconds = float(progress["seconds"])
         self.learning_rate, self.beta = float(progress["learning_rate"]), float(progress["beta"])
         self.next_validation = int(progress.get("next_validation", self.images_seen))
-        self.num_threads = int(progress.get("num_threads", 0))
+        # Among another number of processes another number of threads is right.
+        is_alike = int(progress.get("num_processes", 1)) == self.processes.num
+        self.num_threads = int(progress.get("num_threads", 0)) if is_alike else 0
 
 
 def _fits_generator(generator: torch.Generator, kept: torch.Tensor) -> bool:

@@ -14,10 +14,11 @@ from PySide6.QtCore import QCoreApplication, QEvent, QMessageLogContext, QtMsgTy
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from tests.tiny_runs import register_tiny, tiny_config
+from tests.tiny_runs import register_tiny, tiny_config, train_tiny
 from vae_explorer.gui.session_words import State
 
 if TYPE_CHECKING:
+    from tests.gui.beside_stage import Stage
     from vae_explorer.gui.main_window import MainWindow
     from vae_explorer.training.run_config import RunConfig
 
@@ -131,3 +132,19 @@ def training_window(window: MainWindow, qtbot: QtBot) -> MainWindow:
     with qtbot.waitSignal(window.session.history_changed, timeout=WAIT_MS):
         window.commands.actions["action.train"].trigger()
     return window
+
+
+@pytest.fixture
+def stage_beside(open_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path) -> Callable[..., Stage]:
+    """A window on a run of the first configuration, with a run of the second beside it."""
+    from tests.gui.beside_stage import Stage
+
+    def staged(first: RunConfig | None = None, second: RunConfig | None = None) -> Stage:
+        a, b = first or tiny_config(epochs=3), second or tiny_config(epochs=2, latents=4)
+        train_tiny(tmp_path / "first", a)
+        train_tiny(tmp_path / "second", b)
+        stage = Stage(open_window(a, run=tmp_path / "first"), qtbot)
+        stage.compare(tmp_path / "second")
+        return stage
+
+    return staged

@@ -29,13 +29,14 @@ class ComparedMeasure:
     """One measure over runs. `groups` hold run names and values that may be compared with one another, best first.
 
     Where the measure has no better end they are in the order of the runs. `refusal` says why there is more than one
-    group and `hint` what to do; both empty where there is one.
+    group, `difference` the same as half a sentence, and `hint` what to do; all empty where there is one.
     """
 
     measure: Measure
     groups: tuple[tuple[tuple[str, Measurement], ...], ...]
     refusal: str = ""
     hint: str = ""
+    difference: str = ""
 
 
 def comparison(runs: Sequence[MeasuredRun]) -> tuple[ComparedMeasure, ...]:
@@ -104,14 +105,15 @@ def _compared(measure: Measure, found: Sequence[tuple[MeasuredRun, Measurement]]
     for run, item in found:
         groups.setdefault(tuple(fact.value(run, item) for fact in _FACTS), []).append((run.name, item))
     keys = list(groups)
-    refusal, hint = "", ""
+    refusal, hint, difference = "", "", ""
     if len(keys) > 1:
         number = next(i for i, (first, second) in enumerate(zip(keys[0], keys[1], strict=True)) if first != second)
         fact = _FACTS[number]
         values = " and ".join(str(value) for value in dict.fromkeys(key[number] for key in keys))
-        refusal = f"{measure.title} is not ranked, because {fact.title} {fact.verb}: {values}."
-        hint = fact.hint
-    return ComparedMeasure(measure, tuple(_ordered(measure, group) for group in groups.values()), refusal, hint)
+        difference = f"{fact.title} {fact.verb}: {values}"
+        refusal, hint = f"{measure.title} is not ranked, because {difference}.", fact.hint
+    ordered = tuple(_ordered(measure, group) for group in groups.values())
+    return ComparedMeasure(measure, ordered, refusal, hint, difference)
 
 
 def _ordered(measure: Measure, group: list[tuple[str, Measurement]]) -> tuple[tuple[str, Measurement], ...]:

@@ -11,15 +11,13 @@ from vae_explorer.evaluation.catalogue import MEASURES
 from vae_explorer.evaluation.evaluation import ROWS_AT_ONCE, Cancelled, Evaluation, Outcome, Store
 from vae_explorer.evaluation.needs import Subject, applicable, require
 from vae_explorer.evaluation.record import Measure, Measurement
+from vae_explorer.evaluation.words import given_words
 from vae_explorer.registry import function_at
 
 if TYPE_CHECKING:
     from vae_explorer.evaluation.images import ScoredImages
     from vae_explorer.models.interface import LatentModel
-    from vae_explorer.models.record import Condition, ModelRecord
-
-
-_GIVEN: dict[Condition, str] = {"": "", "class": "given the class", "part": "given the part"}
+    from vae_explorer.models.record import ModelRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +109,7 @@ def _require_some(images: ScoredImages, samples: int | None, limit: int | None) 
 def _measurement(measure: Measure, evaluation: Evaluation, outcome: Outcome) -> Measurement:
     images = evaluation.images
     detail = dict(outcome.detail)
-    bound = outcome.bound
-    if bound is not None and evaluation.record.condition:
-        # A likelihood given something is another quantity than one of the whole picture.
-        bound = f"{bound}, {_GIVEN[evaluation.record.condition]}"
+    bound = None if outcome.bound is None else outcome.bound + given_words(evaluation.record)
     if images.binarisation_seed is not None:
         detail["binarisation_seed"] = images.binarisation_seed
     return Measurement(

@@ -6,8 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vae_explorer.evaluation.record import Measurement
+    from vae_explorer.models.record import Condition, ModelRecord
 
 _DIGITS = {"dimensions": 0, "accuracy": 4, "share": 4, "similarity": 4, "per pixel": 5}
+
+_GIVEN: dict[Condition, str] = {"": "", "class": ", given the class", "part": ", given the part"}
+
+
+def given_words(record: ModelRecord) -> str:
+    """What a bound of this model says at its end: a likelihood given something is another quantity than one of the
+    whole picture.
+    """
+    return _GIVEN[record.condition]
 
 
 def value_text(item: Measurement) -> str:

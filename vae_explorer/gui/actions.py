@@ -65,6 +65,11 @@ ACTIONS: tuple[ActionRecord, ...] = (
         "open_run", "Ctrl+O", CAN_TRAIN | {State.STARTING}, group=1,
     ),
     ActionRecord(
+        "action.compare_run", "Compare with a run…", "File",
+        "Put a second run beside this one: both maps, joined image by image", "compare_run", "Ctrl+Shift+B",
+        WITH_PICTURE, group=1,
+    ),
+    ActionRecord(
         "action.save_run_again", "Save the run again", "File",
         "Write what could not be written at the end of the run", "save_run_again", group=1,
     ),

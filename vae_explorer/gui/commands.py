@@ -211,6 +211,13 @@ class Commands(QObject):
         if path is not None and self._may_lose():
             session.open_run(path)
 
+    def compare_run(self) -> None:
+        """Ask for the folder of a second run and put it beside this one."""
+        dock = self._window.docks["beside"]
+        dock.show()
+        dock.raise_()
+        self._window.panel("beside").compare_with()
+
     def save_run_again(self) -> None:
         """Write what could not be written at the end of the run."""
         self._session.save_again()

@@ -23,6 +23,9 @@ TABS = {
 }
 """Panels that share a place, behind the one that is seen first."""
 
+ON_DEMAND = {"beside": "latent_map"}
+"""Panels that are hidden until somebody asks for them, and with which one they then share a place."""
+
 _AROUND_DOCKS = 102  # menu bar, toolbar and status bar
 _ROUND_PICTURE = 170  # what the panel of the decoded image needs in height more than in width
 
@@ -42,8 +45,10 @@ def place_docks(window: QMainWindow, docks: Mapping[str, PanelDock]) -> None:
     for first, others in TABS.items():
         for name in others:
             window.tabifyDockWidget(docks[first], docks[name])
-    for dock in docks.values():
-        dock.show()
+    for name, first in ON_DEMAND.items():
+        window.tabifyDockWidget(docks[first], docks[name])
+    for name, dock in docks.items():
+        dock.setVisible(name not in ON_DEMAND)
     for first in TABS:
         docks[first].raise_()
     size = window.size()

@@ -54,6 +54,7 @@ PANELS = (
     ("measures", "Measures", "MeasuresPanel"),
     ("data_plane", "Data plane", "DataPlanePanel"),
     ("runs", "Runs", "RunsPanel"),
+    ("beside", "Side by side", "BesidePanel"),
 )
 CLOSE_SECONDS = 3.0
 _MOST_PARKED = 512  # widgets of all docks behind tabs together
@@ -269,7 +270,7 @@ class MainWindow(QMainWindow):
         self.message_bar.dismiss()
         self.hide()
         # Nobody waits for this any more: the window is gone, the run is being saved.
-        for name in ("measures", "runs"):
+        for name in ("measures", "runs", "beside"):
             self.panel(name).close_job()
         self.closed_cleanly = self.session.close(CLOSE_SECONDS) and not self.session.unsaved
         self.settings.save()

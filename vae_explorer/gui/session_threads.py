@@ -72,6 +72,11 @@ class SessionThreads(SessionFacts):
         training = self._training
         return training.running_share if training is not None and self.state is State.TRAINING else None
 
+    @property
+    def dataset_config(self) -> RunConfig | None:
+        """The configuration that the images were loaded for, None before there are some."""
+        return self._dataset_config
+
     def _start_training(self, training: TrainingThread, config: RunConfig, paused: bool = False) -> None:
         self._prepare_timer.stop()
         self._run_config = config

@@ -56,7 +56,7 @@ def prepared_look(
     the model has no such value or the images are not loaded.
     """
     if colour_by == "label":
-        labelled = _label_look(explorer, request.ink, placed)
+        labelled = label_look(explorer, request.ink, placed)
         if labelled is not None:
             return labelled
     notes: tuple[str, ...] = ()
@@ -87,7 +87,8 @@ def prepared_look(
     return CodeLook(row_N, palette_B4, legend, notes, True, is_unfinished)
 
 
-def _label_look(explorer: Explorer, ink: LayerInk, placed: PlacedCodes) -> CodeLook | None:
+def label_look(explorer: Explorer, ink: LayerInk, placed: PlacedCodes) -> CodeLook | None:
+    """Colours by class; None for images without labels."""
     dataset, num_colours = explorer.dataset, len(ink.classes_K4)
     if dataset is None or dataset.labels_N is None or len(dataset.labels_N) != len(placed.order_N):
         return None

@@ -18,7 +18,7 @@ from vae_explorer.latent.map_rect import MapRect
 
 if TYPE_CHECKING:
     from vae_explorer.datasets.image_dataset import ImageDataset
-    from vae_explorer.latent.code_layer import PlacedCodes
+    from vae_explorer.latent.code_layer import CodeLayer, PlacedCodes
     from vae_explorer.latent.explorer import Explorer
     from vae_explorer.latent.views import Floats, View
 
@@ -28,12 +28,14 @@ Ids = NDArray[np.int64]
 _POLYGON_CHUNK = 40_000
 
 
-def item_near(explorer: Explorer, view: View, xy: tuple[float, float], radius: float) -> tuple[int, float] | None:
+def item_near(
+    explorer: Explorer, view: View, xy: tuple[float, float], radius: float, layer: CodeLayer | None = None
+) -> tuple[int, float] | None:
     """The item whose code stands nearest to the map point, and how far, in map units; None if none within `radius`.
 
-    Of codes at one place the one drawn on top.
+    Of codes at one place the one drawn on top. `layer` keeps the places, where it is not that of the explorer's map.
     """
-    placed = explorer.code_layer.placed(explorer, view)
+    placed = (layer or explorer.code_layer).placed(explorer, view)
     if placed is None or not len(placed.xy_N2):
         return None
     x, y = xy

@@ -61,6 +61,19 @@ def with_told(snapshot: Snapshot, told: int) -> Snapshot:
     return replace(snapshot, told=told, stamp=next(_stamps))
 
 
+def model_of(snapshot: Snapshot) -> LatentModel:
+    """A network in evaluation mode with the snapshot's own weights, which are never to be changed.
+
+    Made on the meta device, so that no number is drawn from the generator that a training may be using.
+    """
+    from vae_explorer.models.building import build_model
+
+    with torch.device("meta"):
+        model = build_model(snapshot.model_name, snapshot.model_config, snapshot.data_space)
+    model.load_state_dict(dict(snapshot.weights), assign=True)
+    return model.requires_grad_(False).eval()
+
+
 def take_snapshot(
     model: LatentModel,
     codes_ND: Tensor | None,

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 Work = Callable[["Explorer"], object]
 
 SLOTS = (
-    "point", "hovered", "original", "view", "selection", "own", "sliders", "attributes", "grid", "code", "data_plane",
-    "conditions",
-    "manifold", "codes", "posterior", "forces", "samples", "reconstructions", "codebook", "measures", "neighbours",
+    "point", "hovered", "beside_near", "beside_item", "original", "view", "selection", "own", "sliders", "attributes",
+    "grid", "code", "data_plane", "conditions",
+    "manifold", "codes", "beside_map", "posterior", "forces", "samples", "beside_samples", "reconstructions",
+    "codebook", "measures", "neighbours",
     "path", "members", "values", "stretch", "aggregate", "regions", "reliability", "picture", "refine",
 )  # fmt: skip
 """Most urgent first. A layer's slot has the layer's name."""

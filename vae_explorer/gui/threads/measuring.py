@@ -237,17 +237,11 @@ def _loaded(subject: SnapshotToMeasure | Path) -> tuple[LatentModel, RunConfig, 
 
         found = model_from_run(subject)
         return found.model, found.config, f"{subject.name}, step {found.step:,}"
-    import torch
-
-    from vae_explorer.models.building import build_model
+    from vae_explorer.models.snapshot import model_of
 
     snapshot = subject.snapshot
-    # On the meta device, so that no number is drawn from the generator that a training may be using.
-    with torch.device("meta"):
-        model = build_model(snapshot.model_name, snapshot.model_config, snapshot.data_space)
-    model.load_state_dict(dict(snapshot.weights), assign=True)
     name = f"{snapshot.run_name or 'untrained'}, step {snapshot.step:,}"
-    return model.requires_grad_(False).eval(), subject.config, name
+    return model_of(snapshot), subject.config, name
 
 
 def _unmeasured(name: str, config: RunConfig) -> MeasuredRun:

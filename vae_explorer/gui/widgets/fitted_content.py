@@ -21,8 +21,11 @@ class FittedContent(QWidget):
         layout, room = self.layout(), self._area.maximumViewportSize()
         if layout is None:
             return super().minimumSizeHint()
+        least = layout.totalMinimumSize()
+        if not layout.hasHeightForWidth():
+            return least  # no text that wraps is in sight
         height = layout.totalHeightForWidth(room.width())
         if height > room.height():
             bar = self._area.verticalScrollBar().sizeHint().width()
             height = layout.totalHeightForWidth(room.width() - bar)
-        return QSize(layout.totalMinimumSize().width(), height)
+        return QSize(least.width(), height)

@@ -86,6 +86,7 @@ class ExplorerThread(QObject):
         self._waiting: dict[str, _Request] = {}
         self._under_way: dict[str, _Request] = {}
         self._overtaken_since: dict[str, float] = {}
+        self._served_early: dict[str, _Request] = {}  # with older weights than those that wait
         self._snapshot: Snapshot | None = None
         self._images: tuple[ImageDataset | None] | None = None
         self._newest_stamp = 0
@@ -145,6 +146,7 @@ class ExplorerThread(QObject):
             self._waiting.pop(slot, None)
             self._under_way.pop(slot, None)
             self._overtaken_since.pop(slot, None)
+            self._served_early.pop(slot, None)
 
     @property
     def stamp(self) -> int:
@@ -223,6 +225,10 @@ class ExplorerThread(QObject):
             if not self._under_way and (has_images or self._snapshot is not None):
                 turn = _Turn(images=self._images if has_images else None, snapshot=self._snapshot)
                 self._images = None if has_images else self._images
+                if self._snapshot is not None:
+                    # Quick work did not wait for these weights; unless asked again meanwhile, it is done once more.
+                    self._waiting = self._served_early | self._waiting
+                    self._served_early.clear()
                 self._snapshot = None
                 return turn
             if not explorer.stamp:
@@ -242,6 +248,8 @@ class ExplorerThread(QObject):
                 return _Turn()
             request = self._waiting.pop(slot, None) or self._under_way[slot]
             self._under_way[slot] = request
+            if self._snapshot is not None and slot in may_begin:
+                self._served_early[slot] = _Request(request.number, request.work)
             return _Turn(slot=slot, request=request)
 
     def _adopt_in(self, explorer: Explorer, snapshot: Snapshot) -> None:

@@ -18,7 +18,6 @@ from vae_explorer.runs.event_records import (
     CheckpointWritten,
     RecordingFailed,
     RecordingRecovered,
-    chunk_values,
     event_record,
 )
 from vae_explorer.training.events import Finished, MetricsChunk, Paused, Started, StepsSkipped, Validated, WeightsTaken
@@ -109,7 +108,7 @@ class TextReport:
         if self.on_terminal:
             total = epochs * self.started.num_train
             left = (total - event.images_seen) * event.seconds / max(1, event.images_seen)
-            now = self._term_text(chunk_values(event))
+            now = self._term_text(event.in_one_row())
             text = f"epoch {event.epoch:.2f}/{epochs}  {now}  {speed}  ETA {_clock(left)}"
             paint(text[: shutil.get_terminal_size().columns - 1])
 

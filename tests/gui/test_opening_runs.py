@@ -16,6 +16,7 @@ from tests.gui.conftest import WAIT_MS
 from tests.tiny_runs import tiny_config, train_tiny
 from vae_explorer.gui.main_window import MainWindow
 from vae_explorer.gui.session import Session, State
+from vae_explorer.runs.arrangement_file import FILE
 from vae_explorer.runs.checkpoint import read_checkpoint
 from vae_explorer.runs.history import read_metrics
 from vae_explorer.runs.run_directory import RunDirectory
@@ -194,3 +195,17 @@ def test_a_window_that_is_started_on_a_run_looks_at_it(open_window: Opener, stor
     assert session.run_directory.path == stored.path
     assert session.snapshot is not None
     assert session.snapshot.step == 24
+
+
+def test_what_was_arranged_comes_back_though_no_checkpoint_was_written_yet(
+    open_window: Opener, qtbot: QtBot, stored: RunDirectory
+) -> None:
+    window = open_window(tiny_config(), run=stored.path)
+    window.session.map.add_pin(np.array([0.5, -1.0]))
+    qtbot.waitUntil(lambda: (stored.path / FILE).exists(), timeout=WAIT_MS)
+    for checkpoint in stored.checkpoints():
+        shutil.rmtree(checkpoint)
+    again = open_window(tiny_config(), run=stored.path).session
+    assert again.snapshot is not None
+    assert again.snapshot.step == 0, "as it began"
+    assert [pin.z_D.tolist() for pin in again.map.arrangement.pins] == [[0.5, -1.0]]

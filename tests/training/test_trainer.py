@@ -267,6 +267,21 @@ def test_history_holds_what_the_events_said(tiny_config: RunConfig, tiny_dataset
     assert history.heldout("elbo").tolist() == elbo
 
 
+def test_a_history_that_was_read_goes_on_with_a_row_a_report(
+    tiny_config: RunConfig, tiny_dataset: ImageDataset
+) -> None:
+    history = MetricHistory()
+    columns = {"step": [8.0], "images_seen": [240.0], "seconds": [1.0], "elbo": [-30.0]}
+    history.append_rows({name: np.array(values) for name, values in columns.items()}, {})
+    chunks = of_type(all_events(Trainer(tiny_config, tiny_dataset)), events.MetricsChunk)
+    for chunk in chunks:
+        history.append_chunk(chunk)
+    assert len(history) == 1 + len(chunks)
+    assert history.train("step")[-1] == chunks[-1].step
+    assert history.train("elbo")[-1] == pytest.approx(chunks[-1].values[:, 0].mean())
+    assert history.train("beta")[-1] == chunks[-1].values[-1, 3]
+
+
 def test_a_run_without_heldout_images_has_no_heldout_curve(tiny_config: RunConfig, tiny_dataset: ImageDataset) -> None:
     dataset = dataclasses.replace(tiny_dataset, train_index_N=torch.arange(300), heldout_index_N=torch.arange(0))
     found = all_events(Trainer(tiny_config, dataset))

@@ -238,7 +238,7 @@ class Session(SessionThreads):
         others = f" {len(runs) - 1} more were broken off too; the Runs panel lists them." if len(runs) > 1 else ""
         self.post(
             "warning", f"The run {newest.path.name} was broken off at step {newest.step:,}.",
-            f"If it goes on, {newest.loss_words}.{others}",
+            f"{newest.loss_words}{others}",
             offers=(
                 Offer("Continue it", lambda: self.open_run(newest.path, then_continue=True)),
                 Offer("Look at it", lambda: self.open_run(newest.path)),
@@ -256,8 +256,9 @@ class Session(SessionThreads):
         config = stored.run.config
         for change in stored.changes:
             config = with_value(config, change.path, change.new)
-        if event.snapshot is not None:
-            self.show_snapshot(event.snapshot)
+        self.show_snapshot(event.snapshot)
+        if event.snapshot.step == 0 < stored.step:
+            self.post("info", f"{stored.run.name} has no checkpoint yet.", "The map shows it as it began.")
         if event.measured is not None:
             self.kl_D, self.active_units = event.measured.kl_D, event.measured.active_units
             self.validated.emit(event.measured)

@@ -41,12 +41,17 @@ def run_from(
     The trainer stands at its beginning when this returns; the first step waits for the first event to be asked for.
     Raises FileError where the weights cannot be kept.
     """
+    take_up(beginning, trainer)
+    return _told(beginning, trainer, control, run)
+
+
+def take_up(beginning: Beginning, trainer: Trainer) -> None:
+    """Let the trainer stand there."""
     if isinstance(beginning, TrainingState):
         trainer.restore(beginning)
     elif beginning is not None:
         for model in (trainer.model, trainer.step.looked_at):  # the second is their moving average, where there is one
             model.load_state_dict({**model.state_dict(), **beginning.tensors})
-    return _told(beginning, trainer, control, run)
 
 
 def _told(beginning: Beginning, trainer: Trainer, control: Control, run: RunDirectory) -> Generator[Event, None, None]:

@@ -24,11 +24,13 @@ class BrokenOffRun:
 
     @property
     def loss_words(self) -> str:
-        """What going on with it trains again."""
-        if self.checkpoint_step >= self.step:
-            return "nothing is lost"
-        again = f"{self.step - self.checkpoint_step:,} steps ({max(1, round(self.seconds_lost))} s) are trained again"
-        return again if self.checkpoint_step else f"it has no checkpoint yet, so {again}"
+        """A sentence on what going on with it trains again."""
+        lost = self.step - self.checkpoint_step
+        if lost <= 0:
+            return "Nothing of it is lost."
+        steps = f"{lost:,} steps" if lost > 1 else "one step"
+        again = f"going on trains {steps} again ({max(1, round(self.seconds_lost))} s)"
+        return f"{again[0].upper()}{again[1:]}." if self.checkpoint_step else f"It has no checkpoint yet: {again}."
 
 
 def broken_off_runs(folder: Path) -> tuple[BrokenOffRun, ...]:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
 from vae_explorer.training.events import (
     Event,
     Finished,
@@ -67,20 +65,6 @@ RecordedEvent: TypeAlias = Event | CheckpointWritten | FramesWritten | Recording
 
 METRICS_AFTER_TERMS = ("beta", "learning_rate", "images_per_second", "active_units", "gradient_norm")
 METRICS_BEFORE_TERMS = ("step", "epoch", "images_seen", "seconds", "split")
-_LAST_OF_CHUNK = ("beta", "learning_rate")  # settings: their newest value says more than their mean
-
-
-def chunk_values(chunk: MetricsChunk) -> dict[str, float]:
-    """One number a column: the mean over the chunk's finite steps, or for settings the last value."""
-    found = {}
-    for position, name in enumerate(chunk.columns):
-        column = chunk.values[:, position].astype(np.float64)
-        if name in _LAST_OF_CHUNK:
-            found[name] = float(column[-1]) if len(column) else math.nan
-        else:
-            finite = column[np.isfinite(column)]
-            found[name] = float(finite.mean()) if len(finite) else math.nan
-    return found
 
 
 def metrics_row(event: MetricsChunk | Validated) -> dict[str, float | int | str]:
@@ -89,7 +73,7 @@ def metrics_row(event: MetricsChunk | Validated) -> dict[str, float | int | str]
         "step": event.step, "epoch": event.epoch, "images_seen": event.images_seen, "seconds": event.seconds,
     }  # fmt: skip
     if isinstance(event, MetricsChunk):
-        return row | {"split": "train", "images_per_second": event.images_per_second} | chunk_values(event)
+        return row | {"split": "train", "images_per_second": event.images_per_second} | event.in_one_row()
     active = {} if event.active_units is None else {"active_units": event.active_units}
     return row | {"split": "heldout"} | dict(event.terms) | active
 

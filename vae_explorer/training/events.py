@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
     from vae_explorer.models.snapshot import Snapshot
     from vae_explorer.training.frames import KeptOfModel
     from vae_explorer.training.run_config import RunConfig
+
+_LAST_OF_CHUNK = ("beta", "learning_rate")  # settings: their newest value says more than their mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,18 @@ class MetricsChunk:
     values: np.ndarray  # (steps, columns) float32
     steps: np.ndarray  # (steps,) int64
     kl_D: np.ndarray | None  # KL per latent dimension of the last step, nats
+
+    def in_one_row(self) -> dict[str, float]:
+        """One number a column: the mean over the finite steps, or for settings the last value."""
+        found = {}
+        for position, name in enumerate(self.columns):
+            column = self.values[:, position].astype(np.float64)
+            if name in _LAST_OF_CHUNK:
+                found[name] = float(column[-1]) if len(column) else math.nan
+            else:
+                finite = column[np.isfinite(column)]
+                found[name] = float(finite.mean()) if len(finite) else math.nan
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -47,13 +47,18 @@ class _Columns:
 
 
 class MetricHistory:
-    """One row a training step and one a held-out measurement; columns are read as views."""
+    """One row a training step and one a held-out measurement; columns are read as views.
+
+    A history that was read from a file goes on as that does, with a row a report: otherwise a run that is continued
+    would look as if its noise had grown where it goes on.
+    """
 
     def __init__(self) -> None:
         self._train = _Columns()
         self._heldout = _Columns()
         self._last_images = 0
         self._last_seconds = 0.0
+        self._is_of_reports = False
 
     def __len__(self) -> int:
         return self._train.length
@@ -64,9 +69,14 @@ class MetricHistory:
         return self._heldout.length
 
     def append_chunk(self, chunk: MetricsChunk) -> None:
-        """Add the steps of a chunk; images and seconds within it are interpolated."""
+        """Add the steps of a chunk, images and seconds within it interpolated; or its one row."""
         num = len(chunk.steps)
         if num == 0:
+            return
+        if self._is_of_reports:
+            place = {"step": chunk.step, "images_seen": chunk.images_seen, "seconds": chunk.seconds}
+            row = {**place, "images_per_second": chunk.images_per_second, **chunk.in_one_row()}
+            self._train.extend(dict(row), 1)
             return
         share = np.arange(1, num + 1) / num
         rows: dict[str, np.ndarray | float] = {
@@ -85,6 +95,7 @@ class MetricHistory:
             if rows and len(rows["step"]):
                 columns.extend(dict(rows), len(rows["step"]))
         if train and len(train["step"]):
+            self._is_of_reports = True
             self._last_images, self._last_seconds = int(train["images_seen"][-1]), float(train["seconds"][-1])
 
     def cut_after(self, step: int) -> None:
@@ -95,7 +106,7 @@ class MetricHistory:
             self._last_images = int(self.train("images_seen")[-1])
             self._last_seconds = float(self.train("seconds")[-1])
         else:
-            self._last_images, self._last_seconds = 0, 0.0
+            self._last_images, self._last_seconds, self._is_of_reports = 0, 0.0, False
 
     def append_validation(self, validated: Validated) -> None:
         """Add a held-out measurement."""

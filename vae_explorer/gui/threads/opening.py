@@ -16,6 +16,7 @@ from vae_explorer.gui.threads.preparing import DatasetReady, PreparationNote, de
 from vae_explorer.runs.arrangement_file import read_arrangement
 from vae_explorer.runs.run_directory import RunDirectory
 from vae_explorer.runs.stored_run import StoredRun, read_stored_run
+from vae_explorer.training.events import TrainingState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,14 +31,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class RunOpened:
-    """The course of the run, and its weights as they stand in the newest good checkpoint.
+    """The course of the run, and its weights as they stand in the newest good checkpoint, or as it began without one.
 
-    `snapshot` and `measured` (on the held-out images) are None where there is no checkpoint yet. `arrangement` is what
+    `measured` (on the held-out images) is None where there is no checkpoint yet. `arrangement` is what
     a person had arranged on its map, None where nothing was kept or `arrangement_problem` says why it cannot be read.
     """
 
     stored: StoredRun
-    snapshot: Snapshot | None
+    snapshot: Snapshot
     measured: Validated | None
     arrangement: Arrangement | None = None
     arrangement_problem: FileError | None = None
@@ -73,10 +74,10 @@ class OpeningThread(threading.Thread):
         self._mailbox.post(PreparationNote(f"Opening {self._path.name}: reading its curves…"))
         run = RunDirectory.open(self._path)
         stored = read_stored_run(run)
-        from vae_explorer.runs.resuming import newest_good_checkpoint
+        from vae_explorer.runs.beginning import beginning_of, take_up
         from vae_explorer.training.trainer import Trainer
 
-        checkpoint = newest_good_checkpoint(run)
+        beginning = beginning_of(run)
         if self.cancelled:
             return
         dataset = self._matching(run.config)
@@ -86,15 +87,13 @@ class OpeningThread(threading.Thread):
         self._mailbox.post(DatasetReady(run.config, dataset, device_name_of(dataset)))
         if self.cancelled:
             return
-        if checkpoint is None:
-            self._mailbox.post(RunOpened(stored, None, None))
-            return
         self._mailbox.post(PreparationNote(f"Opening {run.name}: placing the images on the map…"))
         trainer = Trainer(run.config, dataset, run.name)
-        trainer.restore(checkpoint.state)
+        take_up(beginning, trainer)
         trainer.fill_schedules()
         snapshot = trainer.encoded_snapshot()
-        measured = trainer.validate() if len(dataset.heldout_index_N) else None
+        is_trained = isinstance(beginning, TrainingState) and len(dataset.heldout_index_N) > 0
+        measured = trainer.validate() if is_trained else None
         arrangement, problem = None, None
         try:
             arrangement = read_arrangement(run)

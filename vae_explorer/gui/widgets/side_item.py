@@ -42,7 +42,7 @@ class SideItem(QWidget):
         self.number.setToolTip("Pin an image by its number")
         self.number.setFixedWidth(self.number.fontMetrics().horizontalAdvance("Image 999,999") + 48)
         self.title = ElidedLabel()
-        self.pictures = PictureRow(("Original", "Reconstruction of A", "Reconstruction of B"))
+        self.pictures = PictureRow(("Original", "A", "B"))
         self.pictures.setMaximumWidth(_MOST_PICTURES)
         self.table = PairedTable(self, digits=1)
         self.view = PairedView("Nats of this image in both runs", self.table)

@@ -56,6 +56,7 @@ class Commands(QObject):
             window.addAction(action)
         self.map.use(self.actions)
         session.state_changed.connect(self._refresh)
+        session.following.changed.connect(self._refresh)
         session.snapshot_changed.connect(self._snapshot_came)
         session.undo_stack.indexChanged.connect(self._refresh)
         self._form.problem_changed.connect(self._refresh)

@@ -42,6 +42,7 @@ class ProgressStrip(QWidget):
         layout.addWidget(self.remaining)
         session.progress_changed.connect(self._show)
         session.state_changed.connect(self._state_changed)
+        session.following.changed.connect(self._state_changed)
         session.history_cleared.connect(self._clear)
         self._clear()
 
@@ -58,13 +59,14 @@ class ProgressStrip(QWidget):
         self.bar.setValue(round(_BAR_STEPS * progress.fraction))
         self.epoch.setText(f"Epoch {progress.epoch:.1f} of {progress.epochs}")
         left = progress.eta_seconds
-        if self._session.state is State.TRAINING and left is not None:
+        is_trained = self._session.state is State.TRAINING or bool(self._session.following.writer)
+        if is_trained and left is not None:
             self.remaining.setText(f"{duration_text(left)} left")
         else:
             self.remaining.setText(f"{duration_text(progress.seconds)} trained")
 
-    @Slot(object)
-    def _state_changed(self, _state: State) -> None:
+    @Slot()
+    def _state_changed(self) -> None:
         if self._session.progress is not None:
             self._show(self._session.progress)
 

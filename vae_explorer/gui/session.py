@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QUndoStack
 
+from vae_explorer.gui.following import Following
 from vae_explorer.gui.map_session import MapSession
 from vae_explorer.gui.session_threads import SessionThreads, decides_net
 from vae_explorer.gui.session_words import CAN_TRAIN, RUNNING, Message, Offer, Progress, State
@@ -44,6 +45,7 @@ class Session(SessionThreads):
         self.map = MapSession(self)
         self._continues_opened = False
         self.timeline = Timeline(self)
+        self.following = Following(self)
         self.run_opened.connect(self._take_up)
         self.broken_off_found.connect(self._offer_broken_off)
 
@@ -66,6 +68,7 @@ class Session(SessionThreads):
         if self.state not in CAN_TRAIN or self._training is not None:
             return
         self._save_again = None
+        self.following.leave()
         self.forget_run()
         training = TrainingThread(self.config, self._matching_dataset(), self.runs_folder, self._mailbox)
         self._start_training(training, self.config, paused)
@@ -91,6 +94,8 @@ class Session(SessionThreads):
         run, progress = self.run_directory, self.progress
         if run is None or self._training is not None or self.state not in CAN_TRAIN:
             return "There is no run to continue."
+        if self.following.writer:
+            return f"{run.name} is being trained by {self.following.writer}: it can be continued when that ends."
         if changed := changes_that_need_another_run(run.config, self.config):
             return f"{changed} differs from the run's: train a new run, or fork this one."
         if progress is not None and progress.epoch >= self.config.training.epochs:
@@ -114,6 +119,7 @@ class Session(SessionThreads):
 
     def _train_from(self, origin: GoOn | Fork, config: RunConfig, changes: dict[str, float]) -> None:
         dataset = self._matching_dataset_for(config)
+        self.following.leave()
         self.forget_run()
         self._save_again = None
         self._start_training(TrainingThread(config, dataset, self.runs_folder, self._mailbox, origin), config)
@@ -267,6 +273,7 @@ class Session(SessionThreads):
         if event.arrangement_problem is not None:
             self.post("info", event.arrangement_problem.message, event.arrangement_problem.hint)
         self.replace_config(config, f"settings of {stored.run.name}")
+        self.following.follow(stored)
 
     def close(self, deadline: float = 3.0) -> bool:
         """Stop, save and join the threads; False if the run was not saved within `deadline` seconds.

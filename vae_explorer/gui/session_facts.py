@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.gui.threads.failure import Failure
     from vae_explorer.models.snapshot import Snapshot
+    from vae_explorer.runs.followed_run import RunNews
     from vae_explorer.runs.run_directory import RunDirectory
     from vae_explorer.runs.stored_run import StoredRun
     from vae_explorer.training.run_config import RunConfig
@@ -104,6 +105,28 @@ class SessionFacts(QObject):
             self.started.emit(self.start)
         for mark in self.marks:
             self.setting_marked.emit(mark)
+        if self.progress is not None:
+            self.progress_changed.emit(self.progress)
+
+    def grow(self, news: RunNews) -> None:
+        """Take in what another process has added to the run that is looked at."""
+        if news.course is not None:
+            self.show_course(news.course)
+            return
+        if news.started is not None and self.start is None:
+            self.start = news.started
+            self.started.emit(self.start)
+        self.history.append_rows(news.train, news.heldout)
+        for change in news.changes[len(self.marks) :]:
+            self.marks.append(change)
+            self.setting_marked.emit(change)
+        rows = [values for values in (news.train, news.heldout) if len(values.get("step", ()))]
+        if not rows:
+            return
+        last = max(rows, key=lambda values: float(values["step"][-1]))
+        if self.start is not None:
+            self._show_progress(int(last["step"][-1]), int(last["images_seen"][-1]), float(last["seconds"][-1]))
+        self.history_changed.emit()
         if self.progress is not None:
             self.progress_changed.emit(self.progress)
 

@@ -25,8 +25,10 @@ from vae_explorer.training import events
 if TYPE_CHECKING:
     from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.errors import FileError
+    from vae_explorer.gui.following import Following
     from vae_explorer.gui.map_session import MapSession
     from vae_explorer.gui.timeline import Timeline
+    from vae_explorer.models.snapshot import Snapshot
     from vae_explorer.training.run_config import RunConfig
 
 _DRAIN_MS = 33
@@ -38,6 +40,7 @@ class SessionThreads(SessionFacts):
 
     map: MapSession
     timeline: Timeline
+    following: Following
 
     def __init__(self, config: RunConfig | None, parent: QObject | None) -> None:
         super().__init__(config, parent)
@@ -170,6 +173,7 @@ class SessionThreads(SessionFacts):
         self._drain()
         self._drain_timer.stop()
         self.map.close()
+        self.following.close(max(0.05, until - time.monotonic()))
         self.timeline.close(max(0.05, until - time.monotonic()))
         for looking in (self.explorer_thread, self.survey_thread):
             looking.close(max(0.05, until - time.monotonic()))
@@ -245,14 +249,18 @@ class SessionThreads(SessionFacts):
                 self._end_training(event)
             case events.SnapshotTaken():
                 self._snapshot_pending = False
-                if self.timeline.is_past:
-                    self.timeline.keep_present(event.snapshot)
-                elif not self.is_closed:
-                    self.show_snapshot(event.snapshot)
+                self.show_newer(event.snapshot)
             case _:
                 self.learn(event)  # type: ignore[arg-type]  # all that is left comes from the trainer
                 if isinstance(event, events.Started):
                     self.want_snapshot()
+
+    def show_newer(self, snapshot: Snapshot) -> None:
+        """Look at the present, now or when the window comes back from the past."""
+        if self.timeline.is_past:
+            self.timeline.keep_present(snapshot)
+        elif not self.is_closed:
+            self.show_snapshot(snapshot)
 
     def _tell_unsaved(self, message: str, hint: str) -> None:
         if self._save_again is not None:

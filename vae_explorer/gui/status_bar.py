@@ -94,6 +94,7 @@ class StatusBar(QStatusBar):
         session.preparation_noted.connect(self._preparation_noted)
         session.dataset_changed.connect(self._dataset_changed)
         session.started.connect(self._started)
+        session.following.changed.connect(self._show_state)
         self._show_state()
 
     def _field(self, name: str, tip: str) -> QLabel:
@@ -158,7 +159,9 @@ class StatusBar(QStatusBar):
     def _show_state(self) -> None:
         state = self._session.state
         preparing = "" if state in RUNNING else self._preparing
-        self.note.setText(preparing or _STATE_TEXTS[state])
+        writer = self._session.following.writer
+        text = f"Following: trained by {writer}" if writer and state is State.FINISHED else _STATE_TEXTS[state]
+        self.note.setText(preparing or text)
         self.busy.setVisible(bool(preparing) or state in {State.STARTING, State.STOPPING})
 
 

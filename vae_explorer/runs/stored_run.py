@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from vae_explorer.runs.run_directory import RunDirectory
     from vae_explorer.training.run_config import RunConfig
 
-_PLACES = ("step", "images_seen", "seconds")
+PLACES = ("step", "images_seen", "seconds")
+"""Columns that say where a row stands."""
 _HINT = "It was altered after it was written; use another copy of the run."
 
 
@@ -43,13 +44,20 @@ class StoredRun:
 
 def read_stored_run(run: RunDirectory) -> StoredRun:
     """The course of the run in that folder. Raises FileError for files that are not as they were written."""
-    metrics, lines = read_metrics(run), read_events(run)
+    metrics = read_metrics(run)
     history, columns = MetricHistory(), metrics.columns
     is_empty = not columns or len(metrics.split) == 0
     if not is_empty:
         _require_places(run, columns)
         history.append_rows(metrics.of("train"), metrics.of("heldout"))
-    last = {name: 0.0 if is_empty else float(columns[name][-1]) for name in _PLACES}
+    last = {name: 0.0 if is_empty else float(columns[name][-1]) for name in PLACES}
+    started, changes = read_told(run)
+    return StoredRun(run, started, history, changes, int(last["step"]), int(last["images_seen"]), last["seconds"])
+
+
+def read_told(run: RunDirectory) -> tuple[Started | None, tuple[SettingChanged, ...]]:
+    """What the events tell: the newest start, and the changes that count. Raises FileError as `read_stored_run`."""
+    lines = read_events(run)
     try:
         started = _started(lines, run.config, run.name)
         changes = _changes(lines)
@@ -57,12 +65,12 @@ def read_stored_run(run: RunDirectory) -> StoredRun:
             with_value(run.config, change.path, change.new)
     except (KeyError, TypeError, ValueError, OverflowError, UserError) as error:
         raise FileError(run.events_file, f"{run.events_file} is not as VAE Explorer wrote it.", _HINT) from error
-    return StoredRun(run, started, history, changes, int(last["step"]), int(last["images_seen"]), last["seconds"])
+    return started, changes
 
 
 def _require_places(run: RunDirectory, columns: Mapping[str, np.ndarray]) -> None:
     """Raise FileError unless every row says where it stands, and none stands before the one above it."""
-    for name in _PLACES:
+    for name in PLACES:
         values = columns.get(name)
         if values is None or not np.isfinite(values).all() or values[0] < 0 or (np.diff(values) < 0).any():
             path = run.metrics_file
@@ -80,6 +88,7 @@ def _started(lines: Sequence[Mapping[str, Any]], config: RunConfig, name: str) -
     return Started(
         config=config, run_name=name, device=str(line["device"]), device_name=str(line["device_name"]),
         precision=str(line["precision"]), num_threads=int(line["num_threads"]),
+        num_processes=int(line.get("num_processes", 1)),
         num_parameters=int(line["num_parameters"]), effective_beta=None if beta is None else float(beta),
         num_train=int(line["num_train"]), num_heldout=int(line["num_heldout"]),
         steps_per_epoch=int(line["steps_per_epoch"]), total_steps=int(line["total_steps"]),

@@ -86,8 +86,13 @@ def is_gone(pid: int, start: int) -> bool:
 
 def is_being_written(folder: Path) -> bool:
     """Whether a living writer holds the folder, as far as can be told."""
+    return living_writer(folder) is not None
+
+
+def living_writer(folder: Path) -> Writer | None:
+    """Who holds the folder, as far as can be told; None where nobody does, or whoever did is gone."""
     writer = _writer_of(folder)
-    return writer is not None and _is_alive(folder, writer)
+    return writer if writer is not None and _is_alive(folder, writer) else None
 
 
 def is_broken_off(folder: Path) -> bool:

@@ -15,6 +15,7 @@ from vae_explorer.gui.threads.failure import Failure, failure_of
 from vae_explorer.gui.threads.preparing import DatasetReady, PreparationNote, device_name_of, load_images
 from vae_explorer.runs.arrangement_file import read_arrangement
 from vae_explorer.runs.run_directory import RunDirectory
+from vae_explorer.runs.run_status import is_being_written
 from vae_explorer.runs.stored_run import StoredRun, read_stored_run
 from vae_explorer.training.events import TrainingState
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from vae_explorer.gui.threads.mailbox import Mailbox
     from vae_explorer.latent.arrangement import Arrangement
     from vae_explorer.models.snapshot import Snapshot
+    from vae_explorer.runs.beginning import Beginning
     from vae_explorer.training.events import Validated
     from vae_explorer.training.run_config import RunConfig
 
@@ -74,10 +76,14 @@ class OpeningThread(threading.Thread):
         self._mailbox.post(PreparationNote(f"Opening {self._path.name}: reading its curves…"))
         run = RunDirectory.open(self._path)
         stored = read_stored_run(run)
-        from vae_explorer.runs.beginning import beginning_of, take_up
-        from vae_explorer.training.trainer import Trainer
+        from vae_explorer.runs.beginning import beginning_of
 
-        beginning = beginning_of(run)
+        try:
+            beginning = beginning_of(run)
+        except FileError:
+            if not is_being_written(run.path):
+                raise
+            beginning = None  # on its way: whoever follows the run sees it when it is whole
         if self.cancelled:
             return
         dataset = self._matching(run.config)
@@ -88,15 +94,25 @@ class OpeningThread(threading.Thread):
         if self.cancelled:
             return
         self._mailbox.post(PreparationNote(f"Opening {run.name}: placing the images on the map…"))
-        trainer = Trainer(run.config, dataset, run.name)
-        take_up(beginning, trainer)
-        trainer.fill_schedules()
-        snapshot = trainer.encoded_snapshot()
-        is_trained = isinstance(beginning, TrainingState) and len(dataset.heldout_index_N) > 0
-        measured = trainer.validate() if is_trained else None
+        snapshot, measured = look_at(run, beginning, dataset)
         arrangement, problem = None, None
         try:
             arrangement = read_arrangement(run)
         except FileError as error:
             problem = error
         self._mailbox.post(RunOpened(stored, snapshot, measured, arrangement, problem))
+
+
+def look_at(run: RunDirectory, beginning: Beginning, dataset: ImageDataset) -> tuple[Snapshot, Validated | None]:
+    """The weights there, with the codes of all images, and what they measure on the held-out images.
+
+    The second is None for what was not trained yet, and where nothing is held out.
+    """
+    from vae_explorer.runs.beginning import take_up
+    from vae_explorer.training.trainer import Trainer
+
+    trainer = Trainer(run.config, dataset, run.name)
+    take_up(beginning, trainer)
+    trainer.fill_schedules()
+    is_trained = isinstance(beginning, TrainingState) and len(dataset.heldout_index_N) > 0
+    return trainer.encoded_snapshot(), trainer.validate() if is_trained else None

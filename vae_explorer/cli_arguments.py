@@ -243,7 +243,9 @@ def _add_runs(parser: _Parser) -> None:
 
 def _add_export(parser: _Parser) -> None:
     parser.add_argument("run", metavar="RUN", type=_path, help="a run folder")
-    parser.add_argument("--what", metavar="WHAT", required=True, help="encoder, decoder, model, metrics or recipe")
+    parser.add_argument(
+        "--what", metavar="WHAT", required=True, help="encoder, decoder, model, metrics, recipe or report"
+    )
     parser.add_argument(
         "--out", metavar="FILE", type=_path, required=True,
         help="where to save it; the ending says how (see below), and a file that is there is replaced",
@@ -252,7 +254,7 @@ def _add_export(parser: _Parser) -> None:
 
 
 def _exportables_text() -> str:
-    from vae_explorer.cli_export import EXPORTABLES, endings_words
+    from vae_explorer.export.exportables import EXPORTABLES, endings_words
 
     lines = ["what can be exported, and the endings of --out:"]
     lines += [f"  {name:10} {what.summary}: {endings_words(what)}" for name, what in EXPORTABLES.items()]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QProcess, QUrl, Slot
-from PySide6.QtGui import QAction, QDesktopServices
-from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMessageBox
+from PySide6.QtCore import QObject, QProcess, Slot
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QApplication, QDialog, QMessageBox
 from shiboken6 import isValid
 
 from vae_explorer.gui import theme
@@ -18,6 +16,7 @@ from vae_explorer.gui.actions import ACTIONS, ActionRecord, make_action, preset_
 from vae_explorer.gui.icons import icon
 from vae_explorer.gui.map_actions import MAP_ACTIONS, layer_records
 from vae_explorer.gui.map_commands import MapCommands
+from vae_explorer.gui.run_file_commands import RunFileCommands, export_records
 from vae_explorer.gui.session_words import State
 from vae_explorer.gui.text_dialog import TextDialog
 from vae_explorer.training.run_config import load_preset, preset_names
@@ -47,7 +46,10 @@ class Commands(QObject):
         titles = {name: (preset.title, preset.summary) for name, preset in presets.items()}
         self._presets = presets
         self.map = MapCommands(session, window)
-        self.records: tuple[ActionRecord, ...] = (*ACTIONS, *preset_records(titles), *MAP_ACTIONS, *layer_records())
+        self.files = RunFileCommands(session, settings, window, self._may_lose)
+        self.records: tuple[ActionRecord, ...] = (
+            *ACTIONS, *export_records(), *preset_records(titles), *MAP_ACTIONS, *layer_records(),
+        )  # fmt: skip
         self.actions: dict[str, QAction] = {}
         for record in self.records:
             action = make_action(record, window)
@@ -60,14 +62,16 @@ class Commands(QObject):
         session.snapshot_changed.connect(self._snapshot_came)
         session.undo_stack.indexChanged.connect(self._refresh)
         self._form.problem_changed.connect(self._refresh)
-        window.panel("runs").open_asked.connect(self.open_run)
+        self.files.tried_again.connect(self._refresh)
+        window.panel("runs").open_asked.connect(self.files.open_run)
         session.config_changed.connect(self._refresh)
         theme.notifier().changed.connect(self._recolour)
         self._recolour(theme.current())
         self._refresh()
 
     def _caller(self, record: ActionRecord) -> Callable[[], None]:
-        handler = getattr(self if hasattr(self, record.handler) else self.map, record.handler)
+        owner = next(owner for owner in (self, self.files, self.map) if hasattr(owner, record.handler))
+        handler = getattr(owner, record.handler)
         if record.argument:
             return lambda: handler(record.argument)
         return lambda: handler()
@@ -99,6 +103,8 @@ class Commands(QObject):
                 enabled = enabled and session.snapshot is not None
             if record.handler == "pause_or_continue" and not session.is_running:
                 enabled = enabled and not session.continuation_problem
+            if record.handler == "export_run":
+                enabled = enabled and session.run_directory is not None
             if record.handler == "fork_run":
                 enabled = enabled and session.run_directory is not None and not problem
             self.actions[record.id].setEnabled(enabled)
@@ -173,7 +179,7 @@ class Commands(QObject):
         """Whether a new run may take the place of the last: that is saved, perhaps only now, or can be lost."""
         session = self._session
         if session.can_save_again:
-            self.save_run_again()
+            self.files.save_run_again()
         return not session.unsaved or self.ask_to_lose("Train")
 
     def _form_is_valid(self) -> bool:
@@ -201,49 +207,6 @@ class Commands(QObject):
         from vae_explorer.gui.dialogs.save_images import SaveImagesDialog
 
         self.open_dialog(f"save.{kind}", lambda: SaveImagesDialog(self._session, kind, self._window))
-
-    def open_run(self, path: Path | None = None) -> None:
-        """Look at a run; None asks for its folder."""
-        session = self._session
-        if path is None:
-            start = session.run_directory.path.parent if session.run_directory is not None else session.runs_folder
-            chosen = QFileDialog.getExistingDirectory(self._window, "Open a run", str(start))
-            path = Path(chosen) if chosen else None
-        if path is not None and self._may_lose():
-            session.open_run(path)
-
-    def compare_run(self) -> None:
-        """Ask for the folder of a second run and put it beside this one."""
-        dock = self._window.docks["beside"]
-        dock.show()
-        dock.raise_()
-        self._window.panel("beside").compare_with()
-
-    def save_run_again(self) -> None:
-        """Write what could not be written at the end of the run."""
-        self._session.save_again()
-        self._refresh()
-
-    def open_run_folder(self) -> None:
-        """Show the run's folder in the file browser."""
-        run = self._session.run_directory
-        if run is not None and not QDesktopServices.openUrl(QUrl.fromLocalFile(str(run.path))):
-            self._session.post(
-                "info", f"The run is in {run.path}.", "This desktop has no file browser that could be opened from here."
-            )
-
-    def choose_runs_folder(self) -> None:
-        """Ask where new runs go."""
-        start = str(self._session.runs_folder)
-        chosen = QFileDialog.getExistingDirectory(self._window, "Choose a folder for runs", start)
-        if not chosen:
-            return
-        if not os.access(chosen, os.W_OK):
-            self._session.post("error", f"{chosen} cannot be written.", "Choose a folder of your own.")
-            return
-        self._session.runs_folder = Path(chosen)
-        self._settings.remember("runs/folder", chosen)
-        self._session.post("info", f"New runs are saved in {chosen}.")
 
     def quit(self) -> None:
         """Close the window."""

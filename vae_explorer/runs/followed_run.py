@@ -1,7 +1,8 @@
 """A run that another process is writing, read as it grows: on this machine or in a shared or synchronised folder.
 
 Nothing in such a folder can be relied on to be whole: the last line of a file may be torn, a checkpoint half copied, a
-file gone for a moment. What is not whole is waited for, and looked at again when it has changed.
+file gone for a moment. What is not whole is waited for, and looked at again when it has changed. Free of torch until
+it looks.
 """
 
 from __future__ import annotations
@@ -15,14 +16,13 @@ import numpy as np
 
 from vae_explorer.errors import FileError, UserError
 from vae_explorer.runs import run_status
-from vae_explorer.runs.checkpoint import Checkpoint, read_checkpoint
-from vae_explorer.runs.frames import frames_folder
 from vae_explorer.runs.growing_metrics import GrowingMetrics
 from vae_explorer.runs.metric_rows import MetricRows
 from vae_explorer.runs.run_directory import RunDirectory
 from vae_explorer.runs.stored_run import PLACES, StoredRun, read_stored_run, read_told
 
 if TYPE_CHECKING:
+    from vae_explorer.runs.checkpoint import Checkpoint
     from vae_explorer.training.events import SettingChanged, Started
 
 Rows = Mapping[str, np.ndarray]
@@ -79,6 +79,8 @@ class FollowedRun:
 
     def newer_checkpoint(self) -> Checkpoint | None:
         """The newest checkpoint that is whole and newer than the last one given; None where there is none."""
+        from vae_explorer.runs.checkpoint import read_checkpoint
+
         try:
             paths = self.run.checkpoints()
         except FileError:
@@ -101,6 +103,8 @@ class FollowedRun:
         return None
 
     def _watched(self) -> tuple[Path, ...]:
+        from vae_explorer.runs.frames import frames_folder
+
         run = self.run
         return run.metrics_file, run.events_file, run.checkpoints_folder, frames_folder(run)
 

@@ -15,7 +15,7 @@ from vae_explorer.models.vae import VariationalAutoencoder
 from vae_explorer.training import events
 from vae_explorer.training.control import Control
 from vae_explorer.training.heldout import mean_training_image
-from vae_explorer.training.metric_history import MetricHistory
+from vae_explorer.training.metric_history import MOST_ROWS, MetricHistory
 from vae_explorer.training.run_config import RunConfig, with_value
 from vae_explorer.training.trainer import Trainer
 
@@ -265,6 +265,25 @@ def test_history_holds_what_the_events_said(tiny_config: RunConfig, tiny_dataset
     assert np.isnan(history.train("no such column")).all()
     elbo = [event.terms["elbo"] for event in of_type(found, events.Validated)]
     assert history.heldout("elbo").tolist() == elbo
+
+
+def test_a_long_history_is_thinned_and_loses_no_spike_and_not_its_end() -> None:
+    history, rng = MetricHistory(), np.random.default_rng(0)
+    num_steps = 10 * MOST_ROWS
+    elbo = rng.normal(-100.0, 1.0, num_steps)
+    spikes = rng.choice(num_steps, 20, replace=False)
+    elbo[spikes] -= 50.0
+    step = np.arange(1.0, num_steps + 1)
+    for part in np.array_split(np.arange(num_steps), 50):
+        rows = {"step": step[part], "images_seen": 32 * step[part], "seconds": step[part] / 50, "elbo": elbo[part]}
+        history.append_rows(rows, {})
+        assert len(history) <= MOST_ROWS
+        assert history.train("step")[-1] == step[part][-1]
+    kept = history.train("step").astype(int)
+    assert (np.diff(kept) > 0).all()
+    assert set(spikes + 1) <= set(kept.tolist())
+    np.testing.assert_array_equal(history.train("elbo"), elbo[kept - 1])
+    assert np.histogram(kept, bins=20)[0].min() > MOST_ROWS // 50, "old rows too"
 
 
 def test_a_history_that_was_read_goes_on_with_a_row_a_report(

@@ -14,13 +14,12 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
 
 from vae_explorer.errors import UserError
+from vae_explorer.gui.shown_view import ShownView
 from vae_explorer.gui.threads.asking import Asking
 from vae_explorer.gui.undo import Arrange
-from vae_explorer.latent.alignment import turned_view
 from vae_explorer.latent.arrangement import Arrangement, Direction, Frame, Group, ItemSet, Pin
 from vae_explorer.latent.layers import LAYERS, Focus, GivenPosterior
 from vae_explorer.latent.view_catalogue import VIEWS, FitData, ViewChoice, build_view, first_choice
-from vae_explorer.latent.views import PlaneView
 from vae_explorer.models.catalogue import MODELS
 
 if TYPE_CHECKING:
@@ -68,7 +67,6 @@ class MapSession(QObject):
         super().__init__(session)
         self._session = session
         self.arrangement = Arrangement()
-        self.view: View | None = None
         self.num_dimensions = 0
         self.images_number = 0
         self.hovered_item: int | None = None
@@ -79,10 +77,7 @@ class MapSession(QObject):
         self._gestures = itertools.count(1)
         self._has_chosen_view = False
         self._mask: tuple[ItemSet, np.ndarray] | None = None
-        self._built_view: tuple[ViewChoice, View | None] | None = None
-        self._fitted_for: ViewChoice | None = None
-        self._straight: tuple[View | None, ViewChoice | None] = (None, None)  # the view that is chosen, not turned
-        self._rotation_DD: np.ndarray | None = None
+        self._shown = ShownView()
         self._fast = Asking(session.explorer_thread)
         self._survey = Asking(session.survey_thread)
         session.snapshot_changed.connect(self._follow)
@@ -170,7 +165,7 @@ class MapSession(QObject):
 
     def choose_view(self, choice: ViewChoice, text: str = "change view", merge: str = "") -> None:
         """Another view. Raises UserError where it cannot be made of what is there."""
-        self._built_view = (choice, self._built(choice))
+        self._shown.prepare(choice, self._built(choice))
         self._session.message_settled.emit("panel.view")
         self._has_chosen_view = True
         self.arrange(text, merge, view=choice, frame=None if self._changes_plane(choice) else self.arrangement.frame)
@@ -296,7 +291,8 @@ class MapSession(QObject):
         num_dimensions = 0 if codes_ND is None else int(codes_ND.shape[1])
         if num_dimensions != self.num_dimensions:
             self.num_dimensions = num_dimensions
-            self.given, self.view = (), None
+            self.given = ()
+            self._shown.forget()
             self.hover_item(None)
             self._has_chosen_view = False
             before = self.arrangement
@@ -360,16 +356,10 @@ class MapSession(QObject):
         return before is None or replace(before, locked=choice.locked, anchor=choice.anchor) != choice
 
     def _built(self, choice: ViewChoice) -> View | None:
-        record = VIEWS[choice.name]
         snapshot = self._session.snapshot
         if not self.num_dimensions or snapshot is None:
             return None
-        if record.is_fitted and choice.locked is None and self._fitted_for == choice:
-            return self._straight[0]
-        codes_ND = snapshot.codes_ND
-        assert codes_ND is not None
-        codes = codes_ND.detach().cpu().numpy() if record.is_fitted else np.zeros((1, self.num_dimensions), np.float32)
-        return build_view(choice, FitData(codes, self._labels()))
+        return self._shown.built(choice, snapshot, self._labels())
 
     def _labels(self) -> np.ndarray | None:
         dataset = self._session.dataset
@@ -377,9 +367,8 @@ class MapSession(QObject):
 
     def _show_choice(self) -> None:
         choice = self.arrangement.view
-        if self._built_view is not None and self._built_view[0] == choice:
-            view = self._built_view[1]
-        else:
+        is_prepared, view = self._shown.take_prepared(choice)
+        if not is_prepared:
             try:
                 view = None if choice is None else self._built(choice)
             except UserError as error:
@@ -388,7 +377,6 @@ class MapSession(QObject):
                 choice = first_choice(self.num_dimensions)
                 self.arrangement = replace(self.arrangement, view=choice, frame=None)
                 view = None if choice is None else self._built(choice)
-        self._built_view = None
         self._show_view(view, choice)
 
     def _fit(self, choice: ViewChoice) -> None:
@@ -406,37 +394,24 @@ class MapSession(QObject):
         self._fast.ask("view", work, show)
 
     def _show_view(self, view: View | None, choice: ViewChoice | None) -> None:
-        self._fitted_for = None if choice is None else replace(choice, locked=None)
-        self._straight = view, choice
-        if view is not None and choice is not None:
-            view = turned_as_chosen(view, choice, self._rotation_DD)
-        if view != self.view:
-            self.view = view
-            self.view_changed.emit(view)
+        if self._shown.show(view, choice):
+            self.view_changed.emit(self.view)
+
+    @property
+    def view(self) -> View | None:
+        """What the map shows; None before there is a latent space that a plane could show."""
+        return self._shown.view
 
     @property
     def straight_view(self) -> View | None:
         """The view that is chosen, before it is turned."""
-        return self._straight[0]
+        return self._shown.straight
 
     def turn(self, rotation_DD: np.ndarray | None) -> None:
         """Show planes turned by this rotation of the latent space, or straight; for moments of the past."""
-        self._rotation_DD = rotation_DD
-        self._show_view(*self._straight)
+        if self._shown.turn(rotation_DD):
+            self.view_changed.emit(self.view)
 
     def place_tour(self, view: View) -> None:
         """A frame of the grand tour: shown, but no step to undo."""
         self._show_view(view, None)
-
-
-def turned_as_chosen(view: View, choice: ViewChoice, rotation_DD: np.ndarray | None) -> View:
-    """The view turned by a rotation of the latent space, with primes at its axes; as it is where it is no plane, or one
-    that is fitted to the codes and so follows them by itself.
-    """
-    if rotation_DD is None or not isinstance(view, PlaneView) or len(rotation_DD) != view.num_dimensions:
-        return view
-    is_fitted = VIEWS[choice.name].is_fitted and choice.locked is None
-    if is_fitted or np.allclose(rotation_DD, np.eye(len(rotation_DD))):
-        return view
-    x, y = view.axis_labels
-    return replace(turned_view(view, rotation_DD), axis_labels=(f"{x}′", f"{y}′"))

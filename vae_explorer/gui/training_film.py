@@ -17,7 +17,7 @@ from vae_explorer.gui import theme
 from vae_explorer.gui.dialogs.save_film import Film
 from vae_explorer.gui.layer_asking import layers_of_moment
 from vae_explorer.gui.map_picture import MapPicture, image_of, layer_opacities, layer_requests
-from vae_explorer.gui.map_session import turned_as_chosen
+from vae_explorer.gui.shown_view import turned_as_chosen
 from vae_explorer.gui.threads.film import DrawnMoment, FilmDrawing, FilmJob
 from vae_explorer.gui.widgets.map_overlay import MapOverlay
 from vae_explorer.gui.widgets.past_badge import badge_place, badge_size, moment_lines, paint_badge

@@ -1,4 +1,4 @@
-"""The curves of a run in memory: growing numpy columns that double when full. Free of torch."""
+"""The curves of a run in memory: growing numpy columns that double when full, up to a limit. Free of torch."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from vae_explorer.training.events import MetricsChunk, Validated
 
 Axis = Literal["images_seen", "step", "seconds"]
+
+MOST_ROWS = 131_072
+"""Of the training steps; more than a screen has columns. Days of training must not fill the memory."""
+_PLACES = frozenset({"step", "epoch", "images_seen", "seconds", "images_per_second"})
 
 
 class _Columns:
@@ -37,6 +41,29 @@ class _Columns:
             array[self.length : self.length + num] = rows.get(name, np.nan)
         self.length += num
 
+    def thin(self, most: int) -> None:
+        """Where there are more than `most` rows, keep half of that: of each of so many equal stretches of steps the
+        rows with the least and the largest value of the first curve, as they are, so that no spike is lost; and the
+        newest.
+
+        Halving all rows again and again would leave nothing of the beginning of a long run.
+        """
+        if self.length <= most:
+            return
+        by = next((name for name in self._arrays if name not in _PLACES), None)
+        step, value = self.column("step"), np.zeros(self.length)
+        if by is not None and np.isfinite(self.column(by)).any():
+            value = np.nan_to_num(self.column(by), nan=float(np.nanmedian(self.column(by))))
+        num_stretches = most // 4
+        stretch = np.floor((step - step[0]) / (step[-1] - step[0]) * num_stretches).astype(np.int64)
+        order = np.lexsort((value, stretch))
+        is_first = np.diff(stretch[order], prepend=-1) > 0
+        is_last = np.append(is_first[1:], True)
+        kept = np.union1d(order[is_first | is_last], self.length - 1)
+        self._capacity = max(1024, len(kept))
+        self._arrays = {name: array[kept] for name, array in self._arrays.items()}
+        self.length = len(kept)
+
     def cut_after(self, step: int) -> None:
         self.length = int(np.searchsorted(self.column("step"), step, side="right"))
 
@@ -47,7 +74,8 @@ class _Columns:
 
 
 class MetricHistory:
-    """One row a training step and one a held-out measurement; columns are read as views.
+    """One row a training step and one a held-out measurement; columns are read as views. Of very many steps the older
+    ones are thinned (`MOST_ROWS`).
 
     A history that was read from a file goes on as that does, with a row a report: otherwise a run that is continued
     would look as if its noise had grown where it goes on.
@@ -77,6 +105,7 @@ class MetricHistory:
             place = {"step": chunk.step, "images_seen": chunk.images_seen, "seconds": chunk.seconds}
             row = {**place, "images_per_second": chunk.images_per_second, **chunk.in_one_row()}
             self._train.extend(dict(row), 1)
+            self._train.thin(MOST_ROWS)
             return
         share = np.arange(1, num + 1) / num
         rows: dict[str, np.ndarray | float] = {
@@ -87,6 +116,7 @@ class MetricHistory:
         }
         rows.update({name: chunk.values[:, i] for i, name in enumerate(chunk.columns)})
         self._train.extend(rows, num)
+        self._train.thin(MOST_ROWS)
         self._last_images, self._last_seconds = chunk.images_seen, chunk.seconds
 
     def append_rows(self, train: Mapping[str, np.ndarray], heldout: Mapping[str, np.ndarray]) -> None:
@@ -94,6 +124,7 @@ class MetricHistory:
         for columns, rows in ((self._train, train), (self._heldout, heldout)):
             if rows and len(rows["step"]):
                 columns.extend(dict(rows), len(rows["step"]))
+        self._train.thin(MOST_ROWS)
         if train and len(train["step"]):
             self._is_of_reports = True
             self._last_images, self._last_seconds = int(train["images_seen"][-1]), float(train["seconds"][-1])

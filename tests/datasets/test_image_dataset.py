@@ -143,7 +143,7 @@ def test_over_all_parts_each_image_is_held_out_once():
 
 @pytest.mark.parametrize(("heldout", "part"), [(6, 4), (6, -1), (0, 1)])
 def test_a_part_that_is_not_there_is_refused(heldout, part):
-    with pytest.raises(SettingError, match="There is no part") as caught:
+    with pytest.raises(SettingError, match="here is no part") as caught:
         heldout_split(20, heldout, part)
     assert caught.value.key == "data.heldout_part"
 

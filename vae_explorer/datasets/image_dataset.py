@@ -276,6 +276,12 @@ def heldout_split(num_images: int, heldout_images: int, part: int = 0) -> tuple[
             f"Choose a number from 0 to {num_images - 1}.",
         )
     num_parts = num_heldout_parts(num_images, heldout_images)
+    if part and not heldout_images:
+        raise SettingError(
+            "data.heldout_part",
+            f"No images are held out, so there is no part {part} of them.",
+            "Set data.heldout_images too, or leave the part at 0.",
+        )
     if not 0 <= part < num_parts:
         raise SettingError(
             "data.heldout_part",

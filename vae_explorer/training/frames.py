@@ -5,7 +5,7 @@ weights too. Nothing that is trained is touched: the draws of a protocol have a 
 every frame, so that an anchor always is the same picture.
 
 How old the codes of a frame are. Encoding the anchors anew costs as much as training on a seventh of them (5,000: three
-steps of 256 on the CPU), so they are encoded where frames lie far enough apart for that to be at most 1.5 % of the
+steps of 256 on the CPU), so they are encoded where frames lie far enough apart for that to be at most 1 % of the
 training between them, and in the first two epochs in any case. Between those times a frame holds the codes of the
 anchors' last visits, which training has anyway, each at most an epoch old. On the default preset these lie from the
 codes of their step about as far away as two neighbouring frames from each other: in the median 10 % of the codes'
@@ -42,7 +42,7 @@ MOST_BYTES = 100_000_000
 """Of the codes of all frames together, and of all weights together."""
 
 _ITEM_COST = 0.15  # of training on an item: one pass through the encoder of the six through encoder and decoder
-_SHARE = 0.015
+_SHARE = 0.01
 _PER_DOUBLING = 8
 _YOUNG_EPOCHS = 2
 _FIRST_DOUBLING = 16

@@ -52,7 +52,7 @@ def run_named(word: str) -> Path:
     if word.startswith((".", "~")) or os.sep in word:
         raise FileError(path, f"There is no file or folder {word}.", "Check the path, or start with a command.")
     shown = word if len(word) <= _LONGEST_WORD else f"{word[:_LONGEST_WORD]}..."
-    raise UsageError(f"There is no command '{shown}'.", nearest_hint(word, COMMANDS))
+    raise UsageError(f"There is no command and no run '{shown}'.", nearest_hint(word, COMMANDS))
 
 
 def _train(arguments: argparse.Namespace) -> int:

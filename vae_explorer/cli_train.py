@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vae_explorer.cli_output import OutputError
+from vae_explorer.cli_output import OutputError, say
 from vae_explorer.cli_signals import STOPPED, no_longer_leave, stopping_on_signals
 from vae_explorer.errors import UserError, is_out_of_memory
 from vae_explorer.training.control import Control
@@ -64,7 +64,10 @@ def train_fork(
     def lead(processes: Processes) -> int:
         run = RunDirectory.open(parent)
         config = changed(run.config)
-        child = fork(run, checkpoint_near(run, step), config, path)
+        checkpoint = checkpoint_near(run, step)
+        child = fork(run, checkpoint, config, path)
+        if not as_json:
+            say(f"Child of {run.name}, from its checkpoint of step {checkpoint.step:,}")
         return _resume(child.path, None, processes, as_json=as_json)
 
     return _among_processes(lead)

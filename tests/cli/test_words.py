@@ -54,7 +54,7 @@ def test_wrong_usage_is_status_2(arguments: list[str], words: str, capsys: pytes
 def test_a_first_word_that_is_no_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["trian", "--epochs", "3"]) == 2
     first, second = error_lines(capsys)
-    assert first == "There is no command 'trian'."
+    assert first == "There is no command and no run 'trian'."
     assert second == "Did you mean 'train'?"
     assert cli.main([str(tmp_path)]) == 1
     assert "is not the folder of a run" in error_lines(capsys)[0]

@@ -120,6 +120,34 @@ def test_the_script_trains_the_run_again_and_says_that_it_did(points_run: Path, 
     assert not same_weights(points_run, tmp_path / "elsewhere")
 
 
+@pytest.mark.slow
+def test_a_run_that_was_made_longer_is_trained_to_each_of_its_lengths(points_run: Path, tmp_path: Path) -> None:
+    config = with_value(RunDirectory.open(points_run).config, "training.learning_rate_schedule", "cosine")
+    train_tiny(tmp_path / "longer", config)
+    for epochs in (3, 5):
+        assert cli.main(["train", "--resume", "--run-dir", str(tmp_path / "longer"), "--epochs", str(epochs)]) == 0
+    recipe = tmp_path / "recipe"
+    assert export(tmp_path / "longer", recipe) == 0
+    ran = sh(recipe, folder=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == SAME
+    assert same_weights(tmp_path / "longer", recipe / "retrained")
+
+
+def test_of_a_child_is_said_that_it_begins_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train_tiny(tmp_path / "parent")
+    assert (
+        cli.main(["train", "--fork", str(tmp_path / "parent"), "--epochs", "3", "--run-dir", str(tmp_path / "c")]) == 0
+    )
+    assert "Child of parent, from its checkpoint of step 16" in capsys.readouterr().out
+    assert export(tmp_path / "c", tmp_path / "recipe") == 0
+    said = "The run is a child of parent from step 16; the recipe trains its settings from the beginning."
+    assert said in capsys.readouterr().out
+    script = (tmp_path / "recipe" / SCRIPT).read_text(encoding="utf-8")
+    assert said in script
+    assert SAME not in script
+
+
 def test_what_was_chosen_for_auto_is_settled(tmp_path: Path) -> None:
     config = tiny_config()
     for path, value in {"device": "auto", "precision": "auto", "num_threads": 0}.items():

@@ -53,8 +53,9 @@ def test_action_table_is_complete() -> None:
     assert {name for name in TOOLBAR if name} <= {record.id for record in ACTIONS}
 
 
-def test_no_key_is_used_twice() -> None:
-    keys = [QKeySequence.fromString(key).toString() for record in ACTIONS for key in record.keys]
+def test_no_key_is_used_twice(window: MainWindow) -> None:
+    records = window.commands.records
+    keys = [QKeySequence.fromString(key).toString() for record in records for key in record.keys]
     assert all(keys)
     assert not [key for key, count in Counter(keys).items() if count > 1]
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.tiny_runs import make_trainer, tiny_config
+from tests.tiny_runs import make_trainer, tiny_config, train_tiny
 from vae_explorer.errors import FileError
+from vae_explorer.runs.beginning import beginning_of, run_from
 from vae_explorer.runs.checkpoint import MODEL_FILE
 from vae_explorer.runs.event_records import CheckpointWritten
 from vae_explorer.runs.history import read_events, read_metrics
@@ -15,6 +17,8 @@ from vae_explorer.runs.recorder import record
 from vae_explorer.runs.resuming import newest_good_checkpoint
 from vae_explorer.runs.run_directory import RunDirectory
 from vae_explorer.training.control import Control
+from vae_explorer.training.events import Finished, TrainingState
+from vae_explorer.training.run_config import with_value
 
 
 class SavingEveryStep(Control):
@@ -40,6 +44,26 @@ def broken_off(path: Path) -> RunDirectory:
             file.write(f"{step},0.5,{step * 25},1.0,train" + ",1" * 11 + "\n")
         file.write(f"{int(last) + 5},0.")
     return run
+
+
+def test_what_another_process_trained_meanwhile_is_not_taken_back(tmp_path: Path) -> None:
+    run = train_tiny(tmp_path / "run", tiny_config(epochs=2))[0]
+    beginning = beginning_of(run)
+    longer = with_value(tiny_config(), "training.epochs", 4)
+    run = dataclasses.replace(run, config=longer)
+    meanwhile = run_from(beginning_of(run), make_trainer(longer), Control(), run)
+    with contextlib.closing(record(meanwhile, run)) as events:
+        assert isinstance(list(events)[-1], CheckpointWritten | Finished)
+    newest = run.checkpoints()[-1]
+    with (
+        contextlib.closing(record(run_from(beginning, make_trainer(longer), Control(), run), run)) as events,
+        pytest.raises(FileError, match="was trained on to step 32 by another process"),
+    ):
+        next(events)
+    assert run.checkpoints()[-1] == newest
+    found = beginning_of(run)
+    assert isinstance(found, TrainingState)
+    assert found.progress["step"] == 32
 
 
 def test_the_curve_of_a_continued_run_has_each_step_once(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ def _write_onnx(part: Part, about: About) -> bytes:
 
 def _load_onnx(content: bytes, part: Part) -> Network:
     runtime = _required("onnxruntime")
+    runtime.disable_telemetry_events()
     session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
 
     def network(*inputs: Tensor) -> tuple[Tensor, ...]:

@@ -44,7 +44,10 @@ def recipe_of(run: RunDirectory) -> Recipe:
     environment = _environment(run)
     config = _settled(run.config, environment)
     events = read_events(run)
-    notes = _notes(events)
+    notes = _notes(run, events)
+    lengths = _lengths(events)
+    if lengths is None:
+        notes.append("The run was made longer before it had ended; the recipe plans all its epochs from the start.")
     contents: dict[str, bytes] = {}
     start = [event for event in events if event.get("event") == "weights_taken"]
     if start:
@@ -56,7 +59,8 @@ def recipe_of(run: RunDirectory) -> Recipe:
     table = tomli_w.dumps(run_config_to_table(config))
     head = f"# The run {_one_line(run.name)}, settled where it said auto.\n\n"
     more = f' --weights "$here/{START_WEIGHTS_FILE}"' if contents else ""
-    script = _script(run, environment, notes, more, None if notes else _final_weights(run))
+    all_lengths = (*lengths, config.training.epochs) if lengths else ()
+    script = _script(run, environment, notes, more, all_lengths, None if notes else _final_weights(run))
     contents |= {CONFIGURATION: (head + table).encode("utf-8"), SCRIPT: script.encode("utf-8")}
     return Recipe(contents, notes)
 
@@ -77,8 +81,35 @@ def _settled(config: RunConfig, environment: Mapping[str, object]) -> RunConfig:
     return config
 
 
-def _notes(events: Sequence[Mapping[str, Any]]) -> list[str]:
+def _lengths(events: Sequence[Mapping[str, Any]]) -> tuple[int, ...] | None:
+    """The epochs of each length that the run was trained to before the last; None where one was not trained to its end.
+
+    Schedules are planned over all epochs, so a run that was made longer is another one than a run that was long from
+    the start.
+    """
+    found: list[int] = []
+    planned = reached = 0
+    for event in events:
+        try:
+            if event.get("event") == "started":
+                total, per_epoch = int(event["total_steps"]), int(event["steps_per_epoch"])
+                if planned and total != planned:
+                    if reached != planned:
+                        return None
+                    found.append(planned // per_epoch)
+                planned = total
+            elif event.get("event") == "finished":
+                reached = int(event["step"])
+        except (KeyError, TypeError, ValueError, ZeroDivisionError):
+            continue  # not as it was written; the weights will tell
+    return tuple(found)
+
+
+def _notes(run: RunDirectory, events: Sequence[Mapping[str, Any]]) -> list[str]:
     notes = []
+    if run.parent is not None:
+        which = f"{_one_line(run.parent.name)} from step {run.parent.step}"
+        notes.append(f"The run is a child of {which}; the recipe trains its settings from the beginning.")
     changed = [event for event in events if event.get("event") == "setting_changed"]
     if changed:
         words = ", ".join(f"{_one_line(event.get('path'))} at step {_one_line(event.get('step'))}" for event in changed)
@@ -117,6 +148,7 @@ def _script(
     environment: Mapping[str, object],
     notes: Sequence[str],
     more: str,
+    lengths: Sequence[int],
     weights: tuple[str, str] | None,
 ) -> str:
     made_with = ", ".join(f"{name} {_one_line(environment[name])}" for name in _MADE_WITH if name in environment)
@@ -131,7 +163,7 @@ def _script(
         "set -eu",
         'here=$(cd "$(dirname "$0")" && pwd)',
         'run=${1:-"$here/retrained"}',
-        f'${{VAE_EXPLORER:-vae-explorer}} train --config "$here/{CONFIGURATION}" --run-dir "$run"{more}',
+        *_training(lengths, f'--config "$here/{CONFIGURATION}"{more}'),
     ]
     if weights is not None:
         checkpoint, digest = weights
@@ -144,6 +176,18 @@ def _script(
             "fi",
         ]
     return "\n".join([*lines, ""])
+
+
+def _training(lengths: Sequence[int], start: str) -> list[str]:
+    """The commands; a run that was made longer is trained to each of its lengths in turn."""
+    program, path = "${VAE_EXPLORER:-vae-explorer}", '--run-dir "$run"'
+    if not lengths:
+        return [f"{program} train {start} {path}"]
+    first, *others = lengths
+    return [
+        f"{program} train {start} --epochs {first} {path}",
+        *(f"{program} train --resume --epochs {epochs} {path}" for epochs in others),
+    ]
 
 
 def _one_line(value: object) -> str:

@@ -52,7 +52,7 @@ MAP_ACTIONS: tuple[ActionRecord, ...] = (
                  "Decode places under the class before, in a conditional model", "turn_class", "Shift+K", WITH_PICTURE,
                  group=5, argument="-1"),
     ActionRecord("action.open_picture", "Open a picture…", "Map", "Put a picture of your own on the map",
-                 "open_picture", "Ctrl+O", WITH_PICTURE, group=6),
+                 "open_picture", "Ctrl+I", WITH_PICTURE, group=6),
     ActionRecord("action.paste_picture", "Paste a picture", "Map", "Put the picture on the clipboard on the map",
                  "paste_picture", "Ctrl+V", WITH_PICTURE, group=6),
     ActionRecord("action.save_map", "Save the map…", "Map", "Save the map as it is seen, as PNG or SVG", "save_map",

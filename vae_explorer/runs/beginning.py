@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Generator
 from typing import TYPE_CHECKING, TypeAlias
 
+from vae_explorer.errors import FileError
 from vae_explorer.runs import files
 from vae_explorer.runs.resuming import newest_good_checkpoint
 from vae_explorer.runs.run_directory import START_WEIGHTS_FILE
@@ -39,7 +40,8 @@ def run_from(
     """`trainer.run` from there. Weights from a file are kept in the run's folder, and told after `Started`.
 
     The trainer stands at its beginning when this returns; the first step waits for the first event to be asked for.
-    Raises FileError where the weights cannot be kept.
+    At that, raises FileError where the run was trained on by another process since its checkpoint was read, or the
+    weights cannot be kept.
     """
     take_up(beginning, trainer)
     return _told(beginning, trainer, control, run)
@@ -55,6 +57,8 @@ def take_up(beginning: Beginning, trainer: Trainer) -> None:
 
 
 def _told(beginning: Beginning, trainer: Trainer, control: Control, run: RunDirectory) -> Generator[Event, None, None]:
+    # Asked for by `record`, which holds the folder: what is found now stays.
+    _require_newest(beginning, run)
     events = trainer.run(control)
     with contextlib.ExitStack() as ending:
         if isinstance(events, Generator):
@@ -66,3 +70,15 @@ def _told(beginning: Beginning, trainer: Trainer, control: Control, run: RunDire
                 if beginning.path != kept:
                     files.write_bytes_atomic(kept, beginning.content)
                 yield WeightsTaken(event.start_step, str(beginning.path), beginning.sha256, len(beginning.tensors))
+
+
+def _require_newest(beginning: Beginning, run: RunDirectory) -> None:
+    step = int(beginning.progress["step"]) if isinstance(beginning, TrainingState) else -1
+    if not any(int(path.name) > step for path in run.checkpoints()):
+        return
+    newest = newest_good_checkpoint(run)
+    if newest is not None and newest.step > step:
+        raise FileError(
+            run.path, f"{run.name} was trained on to step {newest.step:,} by another process meanwhile.",
+            "Continue it again, from there.",
+        )  # fmt: skip

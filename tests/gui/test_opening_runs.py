@@ -12,10 +12,12 @@ import torch
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
+from tests.export.trained_models import small_config
 from tests.gui.conftest import WAIT_MS
 from tests.tiny_runs import tiny_config, train_tiny
 from vae_explorer.gui.main_window import MainWindow
 from vae_explorer.gui.session import Session, State
+from vae_explorer.models.catalogue import MODELS
 from vae_explorer.runs.arrangement_file import FILE
 from vae_explorer.runs.checkpoint import read_checkpoint
 from vae_explorer.runs.history import read_metrics
@@ -209,3 +211,14 @@ def test_what_was_arranged_comes_back_though_no_checkpoint_was_written_yet(
     assert again.snapshot is not None
     assert again.snapshot.step == 0, "as it began"
     assert [pin.z_D.tolist() for pin in again.map.arrangement.pins] == [[0.5, -1.0]]
+
+
+def test_the_curves_of_a_run_are_those_of_its_model_whatever_was_looked_at_before(
+    open_window: Opener, qtbot: QtBot, stored: RunDirectory, tmp_path: Path
+) -> None:
+    train_tiny(tmp_path / "other", small_config(MODELS["autoencoder"]))
+    window = open_window(tiny_config(), run=stored.path)
+    board = window.panel("bound_curves").board
+    for path, name in ((tmp_path / "other", "autoencoder"), (stored.path, "vae")):
+        opened(window, qtbot, path)
+        assert [plot.name for plot in board.term_plots] == [term.name for term in MODELS[name].terms]

@@ -133,6 +133,24 @@ def test_a_beta_that_was_asked_for_is_no_fault() -> None:
     assert finding("effective-beta", course(config, effective_beta=4.0)) is None
 
 
+def test_a_run_that_is_worse_than_untrained_is_ruined_by_its_steps() -> None:
+    steps = np.linspace(0, 1, 1000)
+    train = {"elbo": np.full(1000, -232.0), "kl": np.full(1000, 7.5), "beta": steps}  # still in its warm-up
+    heldout = {"elbo": np.array([-206.0, -9.8e9, -232.0]), "kl": np.array([0.0, 4e8, 7.5])}
+    found = finding("learning-rate", course(None, train, heldout, images=30_000))
+    assert found is not None
+    assert found.severity == "error"
+    assert "232.0, and was 206.0" in found.text
+    collapsed = {"elbo": np.full(3, -206.2), "kl": np.zeros(3)}
+    assert finding("learning-rate", course(None, train, collapsed, images=30_000)) is None
+
+
+def test_a_squared_error_is_not_taken_for_a_cross_entropy() -> None:
+    assert finding("likelihood", course(grey_share=0.19)) is not None
+    config = with_value(default_config(), "model.name", "pca")
+    assert finding("likelihood", course(config, grey_share=0.19)) is None
+
+
 def test_models_without_a_bound_are_judged_by_their_error_alone() -> None:
     config = with_value(default_config(), "model.name", "autoencoder")
     rising = course(

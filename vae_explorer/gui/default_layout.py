@@ -78,7 +78,10 @@ def show_what_suits(window: QMainWindow, docks: Mapping[str, PanelDock], image_s
     if is_wanted is is_there or plane.isFloating() or plane.isHidden():
         return
     front = picture if is_wanted else docks["samples"]
+    # Out of its group first: Qt leaves a tab without a panel behind where a dock goes from one group to another.
+    window.removeDockWidget(plane)
     window.tabifyDockWidget(front, plane)
+    plane.show()
     (plane if is_wanted else front).raise_()
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vae_explorer.datasets.protocols import PROTOCOLS
+from vae_explorer.models.catalogue import MODELS
 from vae_explorer.registry import Registry
 from vae_explorer.training.run_config import sections, value_of
 
@@ -31,6 +32,7 @@ COLLAPSED_NATS = 0.5
 FEW_ACTIVE_SHARE = 0.25
 OVERFIT_NATS, OVERFIT_SHARE = 1.0, 0.01
 SPIKE_FACTOR, SPIKE_NATS = 3.0, 20.0
+RUINED_AFTER_IMAGES = 20_000
 RISE_SHARE = 0.02
 PLATEAU_SHARE = 5e-4
 GREY_SHARE = 0.02
@@ -170,6 +172,8 @@ def _likelihood_fit(course: Course) -> Finding | None:
     protocol, share = course.config.data.protocol, course.grey_share
     if PROTOCOLS[protocol].is_likelihood or share is None or share < GREY_SHARE:
         return None
+    if not MODELS[course.config.model_name].has_likelihood:
+        return None  # a squared error, say, is none under any protocol
     return Finding(
         "likelihood", "note",
         f"{100 * share:.0f} % of the pixels are grey, and cross-entropy of grey levels is a score, not a likelihood.",
@@ -263,6 +267,28 @@ def _kl_spike(course: Course) -> Finding | None:
 
 
 def _rate_too_high(course: Course) -> Finding | None:
+    return _worse_than_untrained(course) or _rising_loss(course)
+
+
+def _worse_than_untrained(course: Course) -> Finding | None:
+    """No warm-up and no schedule explains that, and it need not rise any more: the weights are ruined."""
+    beta = course.setting("model.beta")
+    column = _loss_column(course)
+    if not column or course.images_seen < RUINED_AFTER_IMAGES or (beta is not None and beta < 1.0):
+        return None  # a small beta lets the KL, and so the reported bound, grow without limit
+    heldout = course.history.heldout(column)
+    loss = (-1.0 if column == "elbo" else 1.0) * heldout[np.isfinite(heldout)]
+    if len(loss) < 2 or loss[-1] - loss[0] <= RISE_SHARE * max(abs(float(loss[0])), 1.0):
+        return None
+    return Finding(
+        "learning-rate", "error",
+        f"The held-out loss is {loss[-1]:.1f}, and was {loss[0]:.1f} when training began.",
+        "The steps are so long that they ruin the weights; train again with a lower learning rate.",
+        _lower_rate(course),
+    )  # fmt: skip
+
+
+def _rising_loss(course: Course) -> Finding | None:
     if not course.has_seen_enough or not course.has_steady_beta:
         return None
     values = _training_loss(course)

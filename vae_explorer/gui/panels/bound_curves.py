@@ -129,7 +129,9 @@ class BoundCurvesPanel(QWidget):
             self._is_dirty = True
 
     def _show_terms(self) -> None:
-        self._terms = MODELS[self.session.config.model_name].terms
+        run = self.session.run_directory
+        config = self.session.config if run is None else run.config
+        self._terms = MODELS[config.model_name].terms
         self._waiting = []
         self.board.show_terms(self._terms)
 

@@ -154,8 +154,8 @@ class Timeline(QObject):
         self._present = snapshot
 
     def has_been_seen(self) -> None:
-        """A panel has shown the moment that is looked at."""
-        self._is_seen = True
+        """A panel has shown what it was given last, which may still be the moment before the one asked for."""
+        self._is_seen = self._is_seen or (self.moment is not None and self.moment.step == self._wanted)
 
     def close(self, deadline: float = 2.0) -> None:
         """Read nothing any more."""

@@ -10,13 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
-from tests.cli.tiny_command import error_lines
+from tests.cli.tiny_command import error_lines, wait_for
 from tests.training.process_cases import ROOT, free_port
 from vae_explorer import cli
 from vae_explorer.config import read_toml
@@ -51,17 +50,6 @@ def torchrun(*words: str) -> Iterator[subprocess.Popen[str]]:
                 processes = psutil.Process(child.pid).children(recursive=True)
             for process in (*processes, child):
                 process.kill()
-
-
-def wait_for(child: subprocess.Popen[str], event: str, times: int = 1) -> dict[str, Any]:
-    """The event as the first process tells it; the output ends where the processes do."""
-    assert child.stdout is not None
-    for line in child.stdout:
-        told: dict[str, Any] = json.loads(line)
-        times -= told["event"] == event
-        if times == 0:
-            return told
-    raise AssertionError(child.stderr.read() if child.stderr else "")
 
 
 def process_of(child: subprocess.Popen[str], rank: int) -> psutil.Process:

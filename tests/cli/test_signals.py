@@ -11,11 +11,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.cli.tiny_command import TINY
+from tests.cli.tiny_command import TINY, wait_for
 from vae_explorer import cli
 from vae_explorer.cli_signals import stopping_on_signals
 from vae_explorer.runs.checkpoint import read_checkpoint
@@ -39,17 +38,6 @@ def training(path: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
             yield child
         finally:
             child.kill()
-
-
-def wait_for(child: subprocess.Popen[str], event: str, times: int = 1) -> dict[str, Any]:
-    """The event as told on stdout; the output ends where the program does, so this never waits for ever."""
-    assert child.stdout is not None
-    for line in child.stdout:
-        told: dict[str, Any] = json.loads(line)
-        times -= told["event"] == event
-        if times == 0:
-            return told
-    raise AssertionError(child.stderr.read() if child.stderr else "")
 
 
 @pytest.mark.slow

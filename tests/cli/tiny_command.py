@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+from typing import Any
+
 import pytest
 
 TINY = [
@@ -17,3 +21,14 @@ def error_lines(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
     assert len(lines) == 2, lines
     assert "Traceback" not in lines[0]
     return lines[0], lines[1]
+
+
+def wait_for(child: subprocess.Popen[str], event: str, times: int = 1) -> dict[str, Any]:
+    """The event as `train --json` tells it; the output ends where the program does, so this never waits for ever."""
+    assert child.stdout is not None
+    for line in child.stdout:
+        told: dict[str, Any] = json.loads(line)
+        times -= told["event"] == event
+        if times == 0:
+            return told
+    raise AssertionError(child.stderr.read() if child.stderr else "")

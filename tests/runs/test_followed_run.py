@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -148,7 +149,7 @@ def test_who_writes_and_changed_settings_are_told(whole: RunDirectory, arriving:
     with arriving.writing():
         news = found.look()
         assert news is not None
-        assert news.is_written
+        assert news.writer == f"process {os.getpid()} on this machine"
         with arriving.events_file.open("a", encoding="utf-8") as file:
             file.write(
                 '{"event": "setting_changed", "path": "model.beta", "old": 1.0, "new": 2.0, "step": 9, '
@@ -159,5 +160,5 @@ def test_who_writes_and_changed_settings_are_told(whole: RunDirectory, arriving:
         assert [(change.path, change.new) for change in news.changes] == [("model.beta", 2.0)]
     news = found.look()
     assert news is not None
-    assert not news.is_written
+    assert news.writer == ""
     assert np.all([len(rows.get("step", ())) == 0 for rows in (news.train, news.heldout)])

@@ -10,7 +10,6 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 from vae_explorer.gui.threads.failure import Failure
 from vae_explorer.gui.threads.following import FollowingThread, WeightsCame
 from vae_explorer.runs.followed_run import RunNews
-from vae_explorer.runs.writer_lock import living_writer
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
@@ -83,9 +82,7 @@ class Following(QObject):
 
     def _take_news(self, news: RunNews) -> None:
         self.has_looked = True
-        run = self._session.run_directory
-        writer = living_writer(run.path) if news.is_written and run is not None else None
-        self._set_writer("" if writer is None else writer.words)
+        self._set_writer(news.writer)
         if news.trouble is not None:
             self._wait_for(news)
             return

@@ -35,10 +35,10 @@ class RunNews:
 
     `course` is the whole of it where the run was taken back or begun anew: what was read before no longer counts.
     Otherwise `train` and `heldout` are the rows that were added, and `changes` all live settings that were changed and
-    count. `is_written`: a living process holds the folder. `trouble`: what cannot be read at the moment.
+    count. `writer`: the living process that holds the folder, in words, or nothing. `trouble`: what cannot be read now.
     """
 
-    is_written: bool
+    writer: str
     course: StoredRun | None = None
     train: Rows = field(default_factory=dict)
     heldout: Rows = field(default_factory=dict)
@@ -65,15 +65,16 @@ class FollowedRun:
 
     def look(self) -> RunNews | None:
         """What is new; None where nothing has changed."""
-        is_written = run_status.is_being_written(self.run.path)
-        state = (is_written, *(_stamp(path) for path in self._watched()))
+        living = run_status.living_writer(self.run.path)
+        writer = "" if living is None else living.words
+        state = (writer, *(_stamp(path) for path in self._watched()))
         if state == self._last:
             return None
         try:
-            news = self._read(is_written)
+            news = self._read(writer)
         except UserError as error:
             # Not a state that was seen: the next look reads again, whether or not anything has changed.
-            return RunNews(is_written=is_written, trouble=error)
+            return RunNews(writer=writer, trouble=error)
         self._last = state
         return news
 
@@ -108,7 +109,7 @@ class FollowedRun:
         run = self.run
         return run.metrics_file, run.events_file, run.checkpoints_folder, frames_folder(run)
 
-    def _read(self, is_written: bool) -> RunNews:
+    def _read(self, writer: str) -> RunNews:
         started, changes = read_told(self.run)
         is_other = started is not None and self._started is not None and started.start_step != self._started.start_step
         rows: dict[str, list[Rows]] = {"train": [], "heldout": []}
@@ -122,7 +123,7 @@ class FollowedRun:
                     numbers_CN, _ = found.values(names, row_index_N)
                     rows[split].append(dict(zip(names, numbers_CN, strict=True)))
         if is_other:
-            return self._anew(is_written)
+            return self._anew(writer)
         added: dict[str, Rows] = {}
         for split, parts in rows.items():
             whole = _joined(parts)
@@ -130,17 +131,15 @@ class FollowedRun:
             self._num_known[split] -= known
             added[split] = {name: values[known:] for name, values in whole.items()}
         if self._is_begun and any(self._num_known.values()):
-            return self._anew(is_written)  # rows that were read are gone: it was taken back before the first look
+            return self._anew(writer)  # rows that were read are gone: it was taken back before the first look
         self._started, self._changes = started, changes
-        return RunNews(
-            is_written=is_written, train=added["train"], heldout=added["heldout"], started=started, changes=changes
-        )
+        return RunNews(writer=writer, train=added["train"], heldout=added["heldout"], started=started, changes=changes)
 
-    def _anew(self, is_written: bool) -> RunNews:
+    def _anew(self, writer: str) -> RunNews:
         self.run = RunDirectory.open(self.run.path)  # its epochs may be others now
         course = read_stored_run(self.run)
         self._begin(course, -1)
-        return RunNews(is_written=is_written, course=course)
+        return RunNews(writer=writer, course=course)
 
 
 def _joined(parts: list[Rows]) -> dict[str, np.ndarray]:

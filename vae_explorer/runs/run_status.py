@@ -55,12 +55,17 @@ def judge(folder: Path) -> Judgement:
 
 def is_being_written(folder: Path) -> bool:
     """Whether a living process trains in the folder; a lock of something else is none."""
+    return living_writer(folder) is not None
+
+
+def living_writer(folder: Path) -> writer_lock.Writer | None:
+    """The process that trains in the folder; None where none does, or what is there is no lock."""
     if own_file(folder / writer_lock.LOCK_FILE) is None:
-        return False
+        return None
     try:
-        return writer_lock.is_being_written(folder)
+        return writer_lock.living_writer(folder)
     except (RecursionError, OverflowError):
-        return False
+        return None
 
 
 def _last_turn(path: Path) -> dict[str, Any] | None:

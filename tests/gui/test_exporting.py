@@ -42,6 +42,12 @@ def test_each_is_written_beside_the_window_and_told(
     assert [path.name for path in out.parent.iterdir()] == [out.name], "nothing half-written"
 
 
+def test_quit_stays_the_last_of_its_menu(window: MainWindow) -> None:
+    menu = next(action.menu() for action in window.menuBar().actions() if action.text().replace("&", "") == "File")
+    assert menu.actions()[-1] is window.commands.actions["action.quit"]
+    assert [action.text() for action in menu.actions() if action.menu()] == ["Export"]
+
+
 def test_a_name_that_does_not_suit_is_told_and_without_a_run_there_is_nothing_to_export(
     open_window: Opener, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,8 +47,10 @@ class Commands(QObject):
         self._presets = presets
         self.map = MapCommands(session, window)
         self.files = RunFileCommands(session, settings, window, self._may_lose)
+        last = next(number for number, record in enumerate(ACTIONS) if record.id == "action.quit")
         self.records: tuple[ActionRecord, ...] = (
-            *ACTIONS, *export_records(), *preset_records(titles), *MAP_ACTIONS, *layer_records(),
+            *ACTIONS[:last], *export_records(), *ACTIONS[last:],
+            *preset_records(titles), *MAP_ACTIONS, *layer_records(),
         )  # fmt: skip
         self.actions: dict[str, QAction] = {}
         for record in self.records:

@@ -88,13 +88,13 @@ class RunFileCommands(QObject):
         self.exporting.start(name, run.path, Path(chosen))
         session.post("info", f"{what.title}: writing {Path(chosen).name}…")
 
-    @Slot(str, object)
-    def _tell_exported(self, _name: str, sentences: tuple[str, ...]) -> None:
+    @Slot(object)
+    def _tell_exported(self, sentences: tuple[str, ...]) -> None:
         first, *others = sentences
         self._session.post("info", f"{first}.", ". ".join((*others, "")).strip())
 
-    @Slot(str, object)
-    def _tell_failure(self, _name: str, failure: Failure) -> None:
+    @Slot(object)
+    def _tell_failure(self, failure: Failure) -> None:
         self._session.tell(failure)
 
     def save_run_again(self) -> None:

@@ -5,17 +5,19 @@ It measures the weights of a snapshot, which is never changed, or those of a run
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from vae_explorer.errors import UserError
+from vae_explorer.gui.threads.job import Job
+from vae_explorer.gui.threads.mailbox import Mailbox
 from vae_explorer.models.catalogue import MODELS
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from vae_explorer.models.interface import LatentModel
     from vae_explorer.models.snapshot import Snapshot
     from vae_explorer.training.run_config import RunConfig
-
-POLL_MS = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +86,7 @@ class Ended:
 
 
 class Measuring(QObject):
-    """One evaluation at a time. GUI thread, but for `_work`.
+    """One evaluation at a time. GUI thread.
 
     began(MeasuredRun without measurements); progressed(HowFarMeasured); measured(Measurement); refused(str);
     ended(Ended).
@@ -100,120 +100,102 @@ class Measuring(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._news: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self._cancelled = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._timer = QTimer(self)
-        self._timer.setInterval(POLL_MS)
-        self._timer.timeout.connect(self._read)
+        self._job = Job(self, "measuring")
+        self._job.posted.connect(self._take)
+        self._job.ended.connect(self._end)
+        self._ended = Ended(None)
 
     @property
     def is_running(self) -> bool:
         """Whether an evaluation has not ended yet."""
-        return self._thread is not None
+        return self._job.is_running
 
     def start(self, request: MeasuringRequest) -> None:
         """Begin; nothing happens while one runs."""
-        if self._thread is not None:
-            return
-        self._cancelled = threading.Event()
-        # The thread must not outlive the widget whose work this is, whichever way that goes.
-        self.destroyed.connect(self._cancelled.set)
-        self._thread = threading.Thread(
-            target=self._work, args=(request, self._cancelled), name="measuring", daemon=True
-        )
-        self._thread.start()
-        self._timer.start()
+        if not self.is_running:
+            self._job.start(partial(_work, request))
 
     def cancel(self) -> None:
         """Stop within a block of images; what was measured stays."""
-        self._cancelled.set()
+        self._job.cancel()
 
     def close(self, deadline: float = 2.0) -> None:
         """Stop, and wait at most so many seconds."""
-        self.cancel()
-        self._timer.stop()
-        if self._thread is not None:
-            self._thread.join(deadline)
-            self._thread = None
+        self._job.close(deadline)
+
+    @Slot(object)
+    def _take(self, news: object) -> None:
+        match news:
+            case HowFarMeasured():
+                self.progressed.emit(news)
+            case Refusal():
+                self.refused.emit(news.text)
+            case Ended():
+                self._ended = news
+            case Began():
+                self.began.emit(news.run)
+            case _:
+                self.measured.emit(news)
 
     @Slot()
-    def _read(self) -> None:
-        latest: HowFarMeasured | None = None
-        while not self._news.empty():
-            news = self._news.get()
-            match news:
-                case HowFarMeasured():
-                    latest = news
-                case Refusal():
-                    self.refused.emit(news.text)
-                case Ended():
-                    self._timer.stop()
-                    if self._thread is not None:
-                        self._thread.join()
-                        self._thread = None
-                    self.ended.emit(news)
-                    return
-                case Began():
-                    self.began.emit(news.run)
-                case _:
-                    self.measured.emit(news)
-        if latest is not None:
-            self.progressed.emit(latest)
+    def _end(self) -> None:
+        self.ended.emit(self._ended)
 
-    def _work(self, request: MeasuringRequest, cancelled: threading.Event) -> None:
-        import torch
 
-        from vae_explorer.evaluation.evaluation import Cancelled
+def _work(request: MeasuringRequest, mailbox: Mailbox, cancelled: threading.Event) -> None:
+    from vae_explorer.evaluation.evaluation import Cancelled
 
-        # The cores belong to training, as in the exploring threads.
-        torch.set_num_threads(1)
-        run: MeasuredRun | None = None
-        try:
-            model, config, name = _loaded(request.subject)
-            run = _unmeasured(name, config)
-            self._news.put(Began(run))
-            for item in self._measuring(request, model, config, cancelled):
-                self._news.put(item)
-            self._news.put(Ended(run))
-        except Cancelled:
-            self._news.put(Ended(run, is_cancelled=True))
-        except UserError as error:
-            self._news.put(Ended(run, error))
-        except Exception as error:  # whatever it is, the person must not wait for ever
-            # Without its traceback the exception holds no tensors of the frames it came through.
-            text = str(error.with_traceback(None)) or type(error).__name__
-            self._news.put(Ended(run, UserError(f"The measures could not be taken: {text}.", "Choose fewer images.")))
+    run: MeasuredRun | None = None
+    try:
+        model, config, name = _loaded(request.subject)
+        run = _unmeasured(name, config)
+        mailbox.post(Began(run))
+        for item in _measured(request, model, config, mailbox, cancelled):
+            mailbox.post(item)
+        mailbox.post(Ended(run))
+    except Cancelled:
+        mailbox.post(Ended(run, is_cancelled=True))
+    except UserError as error:
+        mailbox.post(Ended(run, error))
+    except Exception as error:  # whatever it is, the person must not wait for ever
+        # Without its traceback the exception holds no tensors of the frames it came through.
+        text = str(error.with_traceback(None)) or type(error).__name__
+        mailbox.post(Ended(run, UserError(f"The measures could not be taken: {text}.", "Choose fewer images.")))
 
-    def _measuring(
-        self, request: MeasuringRequest, model: LatentModel, config: RunConfig, cancelled: threading.Event
-    ) -> Iterator[Measurement]:
-        from vae_explorer.evaluation.catalogue import MEASURES
-        from vae_explorer.evaluation.evaluate import measuring
-        from vae_explorer.evaluation.needs import Subject, obstacle
-        from vae_explorer.runs.kept_files import KeptFiles
-        from vae_explorer.runs.run_images import load_run_images
 
-        device = next(model.parameters()).device
+def _measured(
+    request: MeasuringRequest,
+    model: LatentModel,
+    config: RunConfig,
+    mailbox: Mailbox,
+    cancelled: threading.Event,
+) -> Iterator[Measurement]:
+    from vae_explorer.evaluation.catalogue import MEASURES
+    from vae_explorer.evaluation.evaluate import measuring
+    from vae_explorer.evaluation.needs import Subject, obstacle
+    from vae_explorer.runs.kept_files import KeptFiles
+    from vae_explorer.runs.run_images import load_run_images
 
-        def images(split: str) -> ScoredImages:
-            return load_run_images(config, split, device)
+    device = next(model.parameters()).device
 
-        clock, record, scored = _Clock(), MODELS[config.model_name], images(request.split)
-        subject = Subject(record, model, scored, has_training=True)
-        reasons = {name: obstacle(MEASURES[name], subject) for name in request.names}
-        for reason in filter(None, reasons.values()):
-            self._news.put(Refusal(reason))
-        names = [name for name, reason in reasons.items() if not reason]
-        if request.names and not names:
-            return iter(())
-        return measuring(
-            model, record, scored, measures=names,
-            samples=request.samples or None, limit=request.limit or None, seed=request.seed,
-            progress=lambda progress: self._news.put(clock.how_far(progress)), is_cancelled=cancelled.is_set,
-            refused=lambda error: self._news.put(Refusal(error.in_one_line)), training=lambda: images("train"),
-            store=KeptFiles(),
-        )  # fmt: skip
+    def images(split: str) -> ScoredImages:
+        return load_run_images(config, split, device)
+
+    clock, record, scored = _Clock(), MODELS[config.model_name], images(request.split)
+    subject = Subject(record, model, scored, has_training=True)
+    reasons = {name: obstacle(MEASURES[name], subject) for name in request.names}
+    for reason in filter(None, reasons.values()):
+        mailbox.post(Refusal(reason))
+    names = [name for name, reason in reasons.items() if not reason]
+    if request.names and not names:
+        return iter(())
+    return measuring(
+        model, record, scored, measures=names,
+        samples=request.samples or None, limit=request.limit or None, seed=request.seed,
+        progress=lambda progress: mailbox.post_newest(clock.how_far(progress)), is_cancelled=cancelled.is_set,
+        refused=lambda error: mailbox.post(Refusal(error.in_one_line)), training=lambda: images("train"),
+        store=KeptFiles(),
+    )  # fmt: skip
 
 
 class _Clock:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from vae_explorer.gui.threads.failure import Failure, failure_of
+from vae_explorer.gui.threads.job import Job
 from vae_explorer.gui.threads.mailbox import Mailbox
 from vae_explorer.models.catalogue import MODELS
 
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.evaluation.side_by_side import MeasuredSide
     from vae_explorer.models.snapshot import Snapshot
-
-_POLL_MS = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,13 +46,8 @@ class SideMeasured:
     found: MeasuredSide
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Ended:
-    failure: Failure | None
-
-
 class SideMeasuring(QObject):
-    """One measuring at a time. GUI thread, but for `_work`.
+    """One measuring at a time. GUI thread.
 
     measured(SideMeasured), once a side; ended(Failure or None).
     """
@@ -62,84 +57,63 @@ class SideMeasuring(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._mailbox = Mailbox()
-        self._cancelled = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._job = Job(self, "measuring beside")
+        self._job.posted.connect(self._take)
+        self._job.ended.connect(self._end)
+        self._failure: Failure | None = None
         self._began = 0.0
         self.seconds = 0.0
         """What the last measuring took."""
-        self._timer = QTimer(self)
-        self._timer.setInterval(_POLL_MS)
-        self._timer.timeout.connect(self._read)
 
     @property
     def is_running(self) -> bool:
         """Whether a measuring has not ended yet."""
-        return self._thread is not None
+        return self._job.is_running
 
     def start(self, sides: tuple[SideToMeasure, ...]) -> None:
         """Begin; nothing happens while one runs."""
-        if self._thread is not None or not sides:
-            return
-        self._cancelled = threading.Event()
-        # The thread must not outlive whoever wants to know, whichever way that goes.
-        self.destroyed.connect(self._cancelled.set)
-        self._began = time.monotonic()
-        self._thread = threading.Thread(
-            target=self._work, args=(sides, self._cancelled), name="measuring beside", daemon=True
-        )
-        self._thread.start()
-        self._timer.start()
+        if sides and not self.is_running:
+            self._failure, self._began = None, time.monotonic()
+            self._job.start(partial(_work, sides))
 
     def cancel(self) -> None:
         """Stop within a block of images."""
-        self._cancelled.set()
+        self._job.cancel()
 
     def close(self, deadline: float = 2.0) -> None:
         """Stop, and wait at most so many seconds."""
-        self.cancel()
-        self._timer.stop()
-        if self._thread is not None:
-            self._thread.join(deadline)
-            self._thread = None
-        self._mailbox.drain()
+        self._job.close(deadline)
+
+    @Slot(object)
+    def _take(self, news: object) -> None:
+        if isinstance(news, Failure):
+            self._failure = news
+        else:
+            self.measured.emit(news)
 
     @Slot()
-    def _read(self) -> None:
-        for news in self._mailbox.drain():
-            if isinstance(news, SideMeasured):
-                self.measured.emit(news)
-            elif isinstance(news, _Ended):
-                self._timer.stop()
-                if self._thread is not None:
-                    self._thread.join()
-                    self._thread = None
-                self.seconds = time.monotonic() - self._began
-                self.ended.emit(news.failure)
+    def _end(self) -> None:
+        self.seconds = time.monotonic() - self._began
+        self.ended.emit(self._failure)
 
-    def _work(self, sides: tuple[SideToMeasure, ...], cancelled: threading.Event) -> None:
-        import torch
 
-        from vae_explorer.evaluation.evaluation import Cancelled
-        from vae_explorer.evaluation.heldout_sides import heldout_images, measured_side
-        from vae_explorer.evaluation.images import load_scored_images
-        from vae_explorer.models.snapshot import model_of
+def _work(sides: tuple[SideToMeasure, ...], mailbox: Mailbox, cancelled: threading.Event) -> None:
+    from vae_explorer.evaluation.evaluation import Cancelled
+    from vae_explorer.evaluation.heldout_sides import heldout_images, measured_side
+    from vae_explorer.evaluation.images import load_scored_images
+    from vae_explorer.models.snapshot import model_of
 
-        # The cores belong to training, as in the exploring threads.
-        torch.set_num_threads(1)
-        failure = None
-        try:
-            for side in sides:
-                snapshot, dataset = side.snapshot, side.dataset
-                if len(side.ids_N):
-                    images = heldout_images(dataset, snapshot.protocol, side.ids_N)
-                else:
-                    images = load_scored_images(dataset.name, 0, snapshot.protocol, "test", dataset.images.device)
-                record = MODELS[snapshot.model_name]
-                found = measured_side(side.name, model_of(snapshot), record, dataset.name, images, cancelled.is_set)
-                self._mailbox.post(SideMeasured(side.name, snapshot, side.ids_N, found))
-        except Cancelled:
-            pass
-        except Exception as error:  # whatever it is, the window tells
-            failure = failure_of(error)
-        self._mailbox.post(_Ended(failure))
+    try:
+        for side in sides:
+            snapshot, dataset = side.snapshot, side.dataset
+            if len(side.ids_N):
+                images = heldout_images(dataset, snapshot.protocol, side.ids_N)
+            else:
+                images = load_scored_images(dataset.name, 0, snapshot.protocol, "test", dataset.images.device)
+            record = MODELS[snapshot.model_name]
+            found = measured_side(side.name, model_of(snapshot), record, dataset.name, images, cancelled.is_set)
+            mailbox.post(SideMeasured(side.name, snapshot, side.ids_N, found))
+    except Cancelled:
+        return
+    except Exception as error:  # whatever it is, the window tells
+        mailbox.post(failure_of(error))

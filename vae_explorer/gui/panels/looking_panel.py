@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer, Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from vae_explorer.errors import UserError
+from vae_explorer.gui.paced_timer import PacedTimer
 from vae_explorer.gui.widgets.image_grid import ImageGrid
 
 if TYPE_CHECKING:
@@ -43,10 +43,7 @@ class LookingPanel(QWidget):
         layout.addWidget(self._caption)
         self._is_active = False
         self._number = 0
-        self._asked_at = 0.0
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._ask)
+        self._timer = PacedTimer(self, self.shortest_interval, self._ask)
         session.snapshot_changed.connect(self._snapshot_came)
         session.explorer_thread.answered.connect(self._receive, Qt.ConnectionType.QueuedConnection)
         session.explorer_thread.failed.connect(self._tell_failure, Qt.ConnectionType.QueuedConnection)
@@ -71,10 +68,8 @@ class LookingPanel(QWidget):
 
     def refresh(self) -> None:
         """Ask again, at once or as soon as the interval allows."""
-        if not self._is_active or self._timer.isActive():
-            return
-        wait = self.shortest_interval - (time.monotonic() - self._asked_at)
-        self._timer.start(max(0, int(wait * 1000)))
+        if self._is_active:
+            self._timer.want()
 
     def show_caption(self, text: str) -> None:
         """Say what the pictures are."""
@@ -103,7 +98,7 @@ class LookingPanel(QWidget):
         work = self.work()
         if work is not None:
             self._number += 1
-            self._asked_at = time.monotonic()
+            self._timer.note()
             self.session.explorer_thread.submit(self.slot_name, self._number, work)
 
     @Slot(str, int, object, int)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import Qt, QTimer, Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy
 
 from vae_explorer.errors import UserError
+from vae_explorer.gui.paced_timer import PacedTimer
 from vae_explorer.gui.widgets.group_parts import PictureRow, Section, plain_tip, wrapped
 from vae_explorer.latent.arrangement import Arrangement, Direction, Pin, as_point, edit_vector, edited_point
 
@@ -41,7 +41,6 @@ class EditSection(Section):
         self.session = session
         self.answer: EditedPictures | None = None
         self._is_active = False
-        self._asked_at = 0.0
         self._touched = ""
         self.hint = wrapped("Set a pin on the map by a click; the sliders then change its picture here.")
         self.pair = PictureRow(("Pin", "With the sliders"))
@@ -64,9 +63,7 @@ class EditSection(Section):
             button.clicked.connect(slot)
             self.column.addWidget(button)
         self.finish()
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._ask)
+        self._timer = PacedTimer(self, REFRESH_SECONDS, self._ask)
         session.map.arranged.connect(self._follow)
         session.map.given_changed.connect(self._show)
         session.snapshot_changed.connect(self._snapshot_came)
@@ -105,8 +102,8 @@ class EditSection(Section):
 
     @Slot()
     def _snapshot_came(self) -> None:
-        if self._is_active and not self._timer.isActive():
-            self._timer.start(max(0, int((REFRESH_SECONDS - (time.monotonic() - self._asked_at)) * 1000)))
+        if self._is_active:
+            self._timer.want()
 
     @Slot()
     def _ask(self) -> None:
@@ -121,7 +118,7 @@ class EditSection(Section):
         without_D = edited_D - dict(arrangement.amounts).get(chosen.name, 0.0) * vector_D
         strip_SD = without_D + np.array(STRIP_AMOUNTS)[:, None] * vector_D
         z_ND = np.concatenate([pin.z_D[None], edited_D[None], strip_SD])
-        self._asked_at = time.monotonic()
+        self._timer.note()
 
         def work(explorer: Explorer) -> EditedPictures | None:
             if explorer.num_dimensions != z_ND.shape[1]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QTimer, Slot
+from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from vae_explorer.errors import UserError
+from vae_explorer.gui.paced_timer import PacedTimer
 from vae_explorer.gui.widgets.group_parts import ClassBars, PictureRow, Section, wrapped
 from vae_explorer.gui.widgets.image_grid import ImageGrid
 
@@ -58,7 +58,6 @@ class MembersSection(Section):
         self.mean_code_D: np.ndarray | None = None
         self._summed: ItemSet | None = None
         self._is_active = False
-        self._asked_at = 0.0
         self.hint = wrapped("Select images by lasso or rectangle on the map, or by class or value here.")
         self.grid = ImageGrid()
         self.grid.setFixedHeight(_GRID_HEIGHT)
@@ -80,9 +79,7 @@ class MembersSection(Section):
         self.column.addWidget(self.hint)
         self.column.addWidget(self.body)
         self.finish()
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._ask_mean)
+        self._timer = PacedTimer(self, REFRESH_SECONDS, self._ask_mean)
         self.grid.capacity_changed.connect(self._tell_shown)
         session.map.arranged.connect(self._follow)
         session.snapshot_changed.connect(self._snapshot_came)
@@ -130,7 +127,7 @@ class MembersSection(Section):
 
             return group_statistics(explorer, ids)
 
-        self._asked_at = time.monotonic()
+        self._timer.note()
         self.session.map.explore(SLOT, work, self._show_statistics, self._tell)
 
     @Slot()
@@ -141,7 +138,7 @@ class MembersSection(Section):
             # What could not be summed up before, such as images that were not there yet, may be possible now.
             self._sum_up()
             return
-        self._timer.start(max(0, int((REFRESH_SECONDS - (time.monotonic() - self._asked_at)) * 1000)))
+        self._timer.want()
 
     @Slot()
     def _ask_mean(self) -> None:
@@ -149,7 +146,7 @@ class MembersSection(Section):
         if not self._is_active or self.statistics is None or selection is None:
             return
         ids = selection.ids
-        self._asked_at = time.monotonic()
+        self._timer.note()
 
         def show(look: MeanLook) -> None:
             self._show_mean(look.code_D, look.picture)

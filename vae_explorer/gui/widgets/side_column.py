@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from vae_explorer.errors import UserError
 from vae_explorer.gui import theme
+from vae_explorer.gui.paced_timer import PacedTimer
 from vae_explorer.gui.session_words import no_plane_text
 from vae_explorer.gui.widgets.elided_label import ElidedLabel
 from vae_explorer.gui.widgets.map_ink import layer_ink
@@ -48,16 +48,13 @@ class SideColumn(QWidget):
         self._extent = PRIOR_RECT
         self._of: tuple[object, ...] = ()
         self._is_active = self._has_fitted = False
-        self._asked_at = 0.0
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         column.addWidget(self.title)
         column.addWidget(self.map, 1)
         column.addWidget(self.plane)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._ask)
+        self._timer = PacedTimer(self, _SHORTEST_INTERVAL, self._ask)
         self.map.frame_changed.connect(self._frame_changed)
         self.map.taken_over.connect(self._take_over)
         self.map.fit_requested.connect(self.fit)
@@ -89,9 +86,8 @@ class SideColumn(QWidget):
     @Slot()
     def refresh(self, _news: object = None) -> None:
         """Ask again, at once or as soon as the interval allows."""
-        if self._is_active and not self._timer.isActive():
-            wait = _SHORTEST_INTERVAL - (time.monotonic() - self._asked_at)
-            self._timer.start(max(0, int(wait * 1000)))
+        if self._is_active:
+            self._timer.want()
 
     @Slot()
     def fit(self) -> None:
@@ -115,7 +111,7 @@ class SideColumn(QWidget):
             self.map.set_drawing("codes", None)
         if self.map.is_gliding:
             return  # it ends with another frame, which asks again
-        self._asked_at = time.monotonic()
+        self._timer.note()
         frame, ratio = self.map.frame, self.map.devicePixelRatioF()
         width, height = (max(1, round(side * ratio)) for side in (frame.width, frame.height))
         ink = layer_ink(theme.current())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QTimer, Signal, Slot
+from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from vae_explorer.errors import UserError
+from vae_explorer.gui.paced_timer import PacedTimer
 from vae_explorer.gui.side_by_side import SIDES
 from vae_explorer.gui.widgets.count_box import count_box
 from vae_explorer.gui.widgets.elided_label import ElidedLabel
@@ -49,7 +49,6 @@ class SamplesBeside(QWidget):
         self.captions: dict[Side, ElidedLabel] = {}
         self.found: dict[Side, SideSamples] = {}
         self._is_active = False
-        self._asked_at = 0.0
         self._asked: dict[Side, tuple[object, ...]] = {}
         title = QLabel("Samples")
         title.setProperty("variant", "header")
@@ -75,9 +74,7 @@ class SamplesBeside(QWidget):
         column.addLayout(head)
         column.addLayout(grid)
         column.addWidget(self.about)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._ask)
+        self._timer = PacedTimer(self, _SHORTEST_INTERVAL, self._ask)
         self.seed.valueChanged.connect(self.refresh)
 
     def set_active(self, is_active: bool) -> None:
@@ -94,15 +91,14 @@ class SamplesBeside(QWidget):
     @Slot()
     def refresh(self, _news: object = None) -> None:
         """Ask again, at once or as soon as the interval allows."""
-        if self._is_active and not self._timer.isActive():
-            wait = _SHORTEST_INTERVAL - (time.monotonic() - self._asked_at)
-            self._timer.start(max(0, int(wait * 1000)))
+        if self._is_active:
+            self._timer.want()
 
     @Slot()
     def _ask(self) -> None:
         if not self._is_active:
             return
-        self._asked_at = time.monotonic()
+        self._timer.note()
         for side in SIDES:
             snapshot = self._pair.snapshot_of(side)
             if snapshot is None:

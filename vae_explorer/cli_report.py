@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vae_explorer.cli_output import say
 from vae_explorer.cli_signals import STOPPED, stopping_on_signals
-from vae_explorer.errors import FileError
+from vae_explorer.export.exportables import EXPORTABLES, require_ending
 
 NO_MEASURES = "none"
 
@@ -19,8 +19,7 @@ def report_run(arguments: argparse.Namespace) -> int:
     written.
     """
     out: Path = arguments.out
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise FileError(out, f"{out.name} is no name for a report.", "End it in .html.")
+    require_ending(EXPORTABLES["report"], out)
     from vae_explorer.cli_evaluate import measure
     from vae_explorer.evaluation.comparison import MeasuredRun
     from vae_explorer.export.report_file import write_report

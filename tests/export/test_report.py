@@ -210,7 +210,7 @@ def test_a_report_is_replaced_whole_or_not_at_all(
     out = tmp_path / "out.html"
     out.write_text("of yesterday", encoding="utf-8")
     assert cli.main(["report", str(run.path), "--out", str(tmp_path / "out.pdf")]) == 1
-    assert "End it in .html." in capsys.readouterr().err
+    assert "Choose .html or .htm." in capsys.readouterr().err
     assert cli.main(["report", str(run.path), "--out", str(out), "--measures", "nil"]) == 1
 
     def interrupted(measured: object, *arguments: object) -> object:

@@ -46,11 +46,16 @@ def export(name: str, run: Path, out: Path) -> tuple[str, ...]:
     what = EXPORTABLES.get(name)
     if what is None:
         raise UserError(f"A run has no '{name}' to export.", nearest_hint(name, EXPORTABLES))
-    if out.suffix.lower() not in what.endings:
-        raise FileError(out, f"{out.name} is no name for {what.summary}.", f"Choose {endings_words(what)}.")
+    require_ending(what, out)
     if "" in what.endings and not out.suffix:
         _require_free(out)
     return what.write(run, out)
+
+
+def require_ending(what: Exportable, out: Path) -> None:
+    """Raise FileError where the name is none for it."""
+    if out.suffix.lower() not in what.endings:
+        raise FileError(out, f"{out.name} is no name for {what.summary}.", f"Choose {endings_words(what)}.")
 
 
 def endings_words(what: Exportable) -> str:

@@ -19,7 +19,7 @@ from vae_explorer.gui.threads.asking import Asking
 from vae_explorer.gui.undo import Arrange
 from vae_explorer.latent.arrangement import Arrangement, Direction, Frame, Group, ItemSet, Pin
 from vae_explorer.latent.layers import LAYERS, Focus, GivenPosterior
-from vae_explorer.latent.view_catalogue import VIEWS, FitData, ViewChoice, build_view, first_choice
+from vae_explorer.latent.view_catalogue import VIEWS, FitData, ViewChoice, build_view, first_choice, more_informative
 from vae_explorer.models.catalogue import MODELS
 
 if TYPE_CHECKING:
@@ -307,10 +307,8 @@ class MapSession(QObject):
             self._fit(choice)
 
     def _tell_lost(self, before: Arrangement) -> None:
-        lost = {"pins": len(before.pins), "directions": len(before.directions), "bookmarks": len(before.bookmarks)}
-        named = [f"{number} {name if number > 1 else name[:-1]}" for name, number in lost.items() if number]
-        if named:
-            text = f"The latent space is another one now; {', '.join(named)} of the last one went with it."
+        if lost := before.latents_in_words:
+            text = f"The latent space is another one now; {lost} of the last one went with it."
             self._session.post("info", text, "Save directions before the number of dimensions is changed.")
 
     @Slot(object)
@@ -338,14 +336,10 @@ class MapSession(QObject):
         choice, kl_D = self.arrangement.view, self._session.kl_D
         if self._has_chosen_view or self.arrangement.pins or kl_D is None or choice is None:
             return
-        if choice.name != "dimensions" or len(kl_D) != self.num_dimensions or len(kl_D) < 3:
-            return
-        if not np.isfinite(kl_D).all():
-            return
-        best = np.sort(np.argsort(kl_D)[-2:])
-        if kl_D[[choice.i, choice.j]].min() < 0.5 * kl_D[best].min():
+        better = more_informative(choice, kl_D) if len(kl_D) == self.num_dimensions else choice
+        if better != choice:
             before = self.arrangement
-            self.arrangement = replace(before, view=replace(choice, i=int(best[0]), j=int(best[1])))
+            self.arrangement = replace(before, view=better)
             self._show_choice()
             self.arranged.emit(before, self.arrangement)
 

@@ -165,6 +165,12 @@ class Arrangement:
         points += [pin.z for bookmark in self.bookmarks for pin in bookmark.pins]
         return all(len(point) == num_dimensions for point in points)
 
+    @property
+    def latents_in_words(self) -> str:
+        """How many pins, directions and bookmarks there are, such as `2 pins, 1 bookmark`; empty without any."""
+        counts = {"pin": len(self.pins), "direction": len(self.directions), "bookmark": len(self.bookmarks)}
+        return ", ".join(f"{num} {name}{'s' if num > 1 else ''}" for name, num in counts.items() if num)
+
     def without_latents(self) -> Self:
         """What remains when the latent space is another one: sets of items, but no point, plane or direction."""
         return replace(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,18 @@ def first_choice(num_dimensions: int) -> ViewChoice | None:
     if num_dimensions == 0:
         return None
     return ViewChoice("line") if num_dimensions == 1 else ViewChoice("dimensions")
+
+
+def more_informative(choice: ViewChoice, kl_D: NDArray[np.floating[Any]]) -> ViewChoice:
+    """Of a choice of two dimensions one that carries little (half of the KL of the best, in nats) gives way to the two
+    that carry most; every other choice stays.
+    """
+    if choice.name != "dimensions" or len(kl_D) < 3 or not np.isfinite(kl_D).all():
+        return choice
+    best = np.sort(np.argsort(kl_D)[-2:])
+    if kl_D[[choice.i, choice.j]].min() >= 0.5 * kl_D[best].min():
+        return choice
+    return replace(choice, i=int(best[0]), j=int(best[1]))
 
 
 def build_view(choice: ViewChoice, data: FitData, last: View | None = None) -> View:

@@ -145,6 +145,21 @@ def test_a_run_that_is_worse_than_untrained_is_ruined_by_its_steps() -> None:
     assert finding("learning-rate", course(None, train, collapsed, images=30_000)) is None
 
 
+def test_a_collapse_under_a_rising_beta_is_told_before_the_warm_up_ends() -> None:
+    rising = np.linspace(0, 60, 1000)
+    train = {"elbo": np.full(1000, -206.0), "kl": np.full(1000, 0.01), "beta": rising}
+    gone = {"elbo": np.full(4, -206.0), "kl": np.array([0.0, 6.0, 1.0, 0.01])}
+    config = with_value(default_config(), "model.beta", 100.0)
+    found = finding("posterior-collapse", course(config, train, gone, images=30_000, active_units=0, num_dimensions=2))
+    assert found is not None
+    assert found.mend is not None
+    assert found.mend.label == "Set beta to 1"
+    untrained = {"elbo": np.full(2, -206.0), "kl": np.array([0.0, 0.01])}
+    assert finding("posterior-collapse", course(config, train, untrained, images=30_000)) is None
+    falling = {**train, "beta": rising[::-1].copy()}
+    assert finding("posterior-collapse", course(config, falling, gone, images=30_000)) is None
+
+
 def test_a_squared_error_is_not_taken_for_a_cross_entropy() -> None:
     assert finding("likelihood", course(grey_share=0.19)) is not None
     config = with_value(default_config(), "model.name", "pca")

@@ -32,7 +32,6 @@ COLLAPSED_NATS = 0.5
 FEW_ACTIVE_SHARE = 0.25
 OVERFIT_NATS, OVERFIT_SHARE = 1.0, 0.01
 SPIKE_FACTOR, SPIKE_NATS = 3.0, 20.0
-RUINED_AFTER_IMAGES = 20_000
 RISE_SHARE = 0.02
 PLATEAU_SHARE = 5e-4
 GREY_SHARE = 0.02
@@ -197,11 +196,20 @@ def _effective_beta(course: Course) -> Finding | None:
     )  # fmt: skip
 
 
+def _is_lost_under_rising_beta(course: Course, kl: np.ndarray) -> bool:
+    """Whether codes that were there are gone, at the largest beta so far: what comes of a warm-up only costs more."""
+    beta, known = course.history.train("beta"), kl[np.isfinite(kl)]
+    beta = beta[np.isfinite(beta)]
+    is_largest = not len(beta) or float(beta[-1]) >= float(beta.max())
+    return course.images_seen >= ENOUGH_IMAGES and is_largest and float(known.max()) >= COLLAPSED_NATS > float(known[-1])
+
+
 def _collapse(course: Course) -> Finding | None:
     beta, kl = course.setting("model.beta"), course.history.heldout("kl")
-    if beta is None or not len(kl) or not np.isfinite(kl[-1]) or not course.has_seen_enough:
+    if beta is None or not len(kl) or not np.isfinite(kl[-1]) or course.holds_a_capacity:
         return None
-    if course.holds_a_capacity or not course.has_steady_beta:
+    is_settled = course.has_seen_enough and course.has_steady_beta
+    if not is_settled and not _is_lost_under_rising_beta(course, kl):
         return None
     active, dimensions = course.active_units, course.num_dimensions
     few = active is not None and dimensions >= 4 and active < FEW_ACTIVE_SHARE * dimensions
@@ -274,7 +282,7 @@ def _worse_than_untrained(course: Course) -> Finding | None:
     """No warm-up and no schedule explains that, and it need not rise any more: the weights are ruined."""
     beta = course.setting("model.beta")
     column = _loss_column(course)
-    if not column or course.images_seen < RUINED_AFTER_IMAGES or (beta is not None and beta < 1.0):
+    if not column or course.images_seen < ENOUGH_IMAGES or (beta is not None and beta < 1.0):
         return None  # a small beta lets the KL, and so the reported bound, grow without limit
     heldout = course.history.heldout(column)
     loss = (-1.0 if column == "elbo" else 1.0) * heldout[np.isfinite(heldout)]

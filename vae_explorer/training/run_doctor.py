@@ -201,7 +201,8 @@ def _is_lost_under_rising_beta(course: Course, kl: np.ndarray) -> bool:
     beta, known = course.history.train("beta"), kl[np.isfinite(kl)]
     beta = beta[np.isfinite(beta)]
     is_largest = not len(beta) or float(beta[-1]) >= float(beta.max())
-    return course.images_seen >= ENOUGH_IMAGES and is_largest and float(known.max()) >= COLLAPSED_NATS > float(known[-1])
+    is_gone = float(known.max()) >= COLLAPSED_NATS > float(known[-1])
+    return course.images_seen >= ENOUGH_IMAGES and is_largest and is_gone
 
 
 def _collapse(course: Course) -> Finding | None:

@@ -184,14 +184,15 @@ ROWS: list[Row] = [
         checks=(Check(measure="nll", high=169.0),),
     ),
     *(rate_distortion(beta) for beta in BETAS),
-    # The plane of PCA has 0.05567 and 0.02354: within half a per cent of it (MODELS.md 4.3).
+    # The plane of PCA has 0.05567 and 0.02354: within half a per cent of it (MODELS.md 4.3). Its 20th and 21st variance
+    # are .608 and .562: telling these two directions apart takes longer than the error shows.
     *(
         Row(
             name=f"linear-autoencoder-{latents}",
             train=notes_network(
                 "grey",
                 latents,
-                60,
+                epochs,
                 "--model",
                 "linear-autoencoder",
                 "--batch-size",
@@ -205,7 +206,7 @@ ROWS: list[Row] = [
             ),
             checks=(Check(measure="mse", high=high),),
         )
-        for latents, high in ((2, 0.05595), (20, 0.02366))
+        for latents, epochs, high in ((2, 60, 0.05595), (20, 200, 0.02366))
     ),
     *(
         Row(

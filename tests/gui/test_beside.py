@@ -43,6 +43,8 @@ def test_it_is_hidden_until_a_run_is_compared_from_the_menu(
     stage, dock = Stage(window, qtbot), window.docks["beside"]
     assert dock.isHidden()
     assert window.docks["latent_map"].is_seen
+    labels = [label for column in stage.panel.columns.values() for label in (column.title, column.plane)]
+    heights = {label: label.sizeHint().height() for label in labels}
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_args: str(tmp_path / "second"))
     window.commands.actions["action.compare_run"].trigger()
     stage.wait(lambda: dock.is_seen)
@@ -56,6 +58,7 @@ def test_it_is_hidden_until_a_run_is_compared_from_the_menu(
     assert "of the variance of 4 dimensions" in columns["B"].plane.whole
     assert columns["B"].map.axis_labels[0].startswith("PC1 · ")
     assert stage.map("A").size() == stage.map("B").size(), "equal pictures"
+    assert {label: label.sizeHint().height() for label in labels} == heights, "no text moves a map, not by one pixel"
     window.commands.actions["action.reset_layout"].trigger()
     assert dock.isHidden()
 

@@ -14,6 +14,7 @@ from tests.tiny_runs import tiny_config
 from vae_explorer.errors import SettingError
 from vae_explorer.gui.session import Session, State
 from vae_explorer.gui.threads.mailbox import Mailbox
+from vae_explorer.gui.threads.preparing import PreparingThread
 from vae_explorer.training import events
 from vae_explorer.training.run_config import RunConfig, value_of, with_value
 
@@ -291,6 +292,80 @@ def test_looking_changes_nothing_that_is_trained(qtbot: QtBot, tmp_path: Path, m
     alone, looked_at = weights(False, "a"), weights(True, "b")
     assert alone.keys() == looked_at.keys()
     assert all(np.array_equal(alone[name], looked_at[name]) for name in alone)
+
+
+@pytest.mark.parametrize("is_blocked", [False, True])
+def test_a_preparation_that_a_run_has_overtaken_hides_nothing_of_the_run(
+    ready: Session, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_blocked: bool
+) -> None:
+    may_end, prepared = threading.Event(), PreparingThread._prepare
+
+    def held(thread: PreparingThread) -> object:
+        assert may_end.wait(WAIT_MS / 1000)
+        return prepared(thread)
+
+    monkeypatch.setattr(PreparingThread, "_prepare", held)
+    session = ready
+    session.prepare()
+    session.place_config(tiny_config(epochs=1))
+    if is_blocked:
+        (tmp_path / "file").write_text("not a folder")
+        session.runs_folder = tmp_path / "file" / "runs"
+    session.train()
+    ended = State.FAILED if is_blocked else State.FINISHED
+    wait_for(qtbot, session, ended)
+    step = session.snapshot.step if session.snapshot is not None else None
+    may_end.set()
+    qtbot.waitUntil(lambda: session._preparing is None, timeout=WAIT_MS)
+    assert session.state is ended
+    assert session.snapshot is not None
+    assert session.snapshot.step == step
+    assert not session._prepare_timer.isActive()
+
+
+def test_an_edit_after_a_run_failed_is_shown_though_an_overtaken_preparation_still_ends(
+    ready: Session, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    may_end, prepared = threading.Event(), PreparingThread._prepare
+
+    def held(thread: PreparingThread) -> object:
+        assert may_end.wait(WAIT_MS / 1000)
+        return prepared(thread)
+
+    monkeypatch.setattr(PreparingThread, "_prepare", held)
+    session = ready
+    session.prepare()
+    (tmp_path / "file").write_text("not a folder")
+    session.runs_folder = tmp_path / "file" / "runs"
+    session.train()
+    wait_for(qtbot, session, State.FAILED)
+    session.edit("model.latent_dimensions", 3)
+    qtbot.waitUntil(lambda: not session._prepare_timer.isActive() or session._preparing is not None, timeout=WAIT_MS)
+    may_end.set()
+    wait_for(qtbot, session, State.READY)
+    assert session.snapshot is not None
+    assert session.snapshot.codes_ND is not None
+    assert session.snapshot.codes_ND.shape[1] == 3
+
+
+def test_what_is_being_prepared_is_not_prepared_twice(
+    session: Session, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RunConfig] = []
+    prepared = PreparingThread._prepare
+
+    def counted(thread: PreparingThread) -> object:
+        asked.append(thread._config)
+        return prepared(thread)
+
+    monkeypatch.setattr(PreparingThread, "_prepare", counted)
+    monkeypatch.setattr("vae_explorer.gui.session._PREPARE_AFTER_MS", 100_000)
+    session.edit("model.latent_dimensions", 3)
+    assert session._prepare_timer.isActive(), "an edit asks for a preparation, a little later"
+    session.prepare()
+    wait_for(qtbot, session, State.READY)
+    assert not session._prepare_timer.isActive()
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("moment", ["before", "preparing", "ready", "paused", "stopping"])

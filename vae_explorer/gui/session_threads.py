@@ -82,6 +82,8 @@ class SessionThreads(SessionFacts):
 
     def _start_training(self, training: TrainingThread, config: RunConfig, paused: bool = False) -> None:
         self._prepare_timer.stop()
+        if self._preparing is not None:
+            self._preparing.cancelled = True  # its end must not hide what became of the run
         self._run_config = config
         if paused:
             training.control.pause()
@@ -136,8 +138,13 @@ class SessionThreads(SessionFacts):
     @Slot()
     def prepare(self) -> None:
         """Load what the configuration asks for and show its untrained net; at the start and after edits."""
-        if self.is_running or self._preparing is not None or self.is_closed:
+        if self.is_running or self.is_closed:
             return
+        if self._preparing is not None:
+            if self._preparing.cancelled and self._to_open is None:
+                self._prepare_timer.start(_DRAIN_MS)  # a run has overtaken it; it is about to end
+            return
+        self._prepare_timer.stop()
         self._preparing = PreparingThread(self.config, self._matching_dataset(), self._mailbox)
         self._preparing.start()
         self._drain_timer.start()
@@ -286,9 +293,12 @@ class SessionThreads(SessionFacts):
         if self._to_open is not None:
             self._start_opening()
             return
+        if thread is not None and thread.cancelled:
+            return  # a run has been trained meanwhile, or has failed: that stays in sight
         if decides_net(event.config) != decides_net(self.config):
             self.prepare()
             return
+        self._prepare_timer.stop()  # what it would load is here
         if event.snapshot is not None:
             self.show_snapshot(event.snapshot)
             self.enter(State.READY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy
 
@@ -10,7 +10,10 @@ from vae_explorer.gui.widgets.group_parts import plain_tip
 
 
 class ElidedLabel(QLabel):
-    """Asks for no width of its own, so that a text that changes never moves what stands around it."""
+    """Asks for no width of its own and always for one line's height, so that its text never moves what stands around.
+
+    A plain label without a text is, with some fonts, a pixel lower than one with a text.
+    """
 
     def __init__(self, *, is_muted: bool = False, mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight) -> None:
         super().__init__()
@@ -28,6 +31,16 @@ class ElidedLabel(QLabel):
             self.setToolTip(plain_tip(text))
             self.setAccessibleName(text)
             self._fit()
+
+    def sizeHint(self) -> QSize:
+        """The height of a line of text, whether there is one or not."""
+        margins = self.contentsMargins()
+        line = self.fontMetrics().size(Qt.TextFlag.TextSingleLine, "x").height()
+        return QSize(0, line + margins.top() + margins.bottom())
+
+    def minimumSizeHint(self) -> QSize:
+        """The same: it is never lower."""
+        return self.sizeHint()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """More or less of it is to be read."""

@@ -24,6 +24,7 @@ from vae_explorer.gui.panels.decoded_image import DecodedImagePanel
 from vae_explorer.gui.session_words import State
 from vae_explorer.gui.widgets.neighbour_strip import COLUMN_WIDTH, SIDE
 from vae_explorer.latent.arrangement import Direction, ItemSet, Pin
+from vae_explorer.latent.explorer import Explorer
 from vae_explorer.latent.novelty import Novelty
 from vae_explorer.models.building import build_model
 
@@ -480,12 +481,16 @@ def test_the_panel_survives_a_model_without_codes(scene: Scene) -> None:
     scene.panel.grab()
 
 
-def test_a_place_that_cannot_be_decoded_is_told(scene: Scene) -> None:
-    def fail(_explorer: object) -> None:
-        raise RuntimeError("out of memory")
+def test_a_place_that_cannot_be_decoded_is_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode, too_much_D = Explorer.decode, np.array([0.25, -0.25])
 
-    place = scene.session.explorer_thread.place
-    scene.session.explorer_thread.submit("point", place._number, fail)
+    def failing(explorer: Explorer, z_ND: np.ndarray) -> np.ndarray:
+        if np.array_equal(z_ND, too_much_D[None]):
+            raise RuntimeError("out of memory")
+        return decode(explorer, z_ND)
+
+    monkeypatch.setattr(Explorer, "decode", failing)
+    scene.map.place_active_pin(too_much_D)
     scene.wait(lambda: scene.panel.view.image is None)
     assert scene.panel.view.note == "This place could not be decoded: out of memory."
     scene.pin(0.5, 0.5)

@@ -132,6 +132,14 @@ def _add_train(parser: _Parser) -> None:
         "--weights", metavar="FILE", type=_path,
         help="start from the weights in a .safetensors file, whose names and shapes are the model's",
     )  # fmt: skip
+    parser.add_argument(
+        "--until-step", metavar="N", type=_whole(1, 2**62),
+        help="stop and save after that step, the schedules being those of all epochs; --resume goes on",
+    )  # fmt: skip
+    parser.add_argument(
+        "--at-step", metavar=("N", "SECTION.KEY=VALUE"), nargs=2, action="append", default=[], dest="planned",
+        help="change the learning rate or beta after that step, as by hand in the window; may be given several times",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object a line, one per event")
     parser.closing = _settings_text
 

@@ -15,11 +15,13 @@ from vae_explorer.errors import FileError, MachineError, UsageError, nearest_hin
 from vae_explorer.runs import files
 
 if TYPE_CHECKING:
+    from vae_explorer.cli_train import Plan
     from vae_explorer.training.run_config import RunConfig
 
 DONE = 0
 _DIRECTIONS = {"lower": "lower is better", "higher": "higher is better", "neither": "neither end is better"}
 _LONGEST_WORD = 60  # characters of a word that is quoted back
+_MOST_DIGITS = 18  # of a step
 
 
 def open_window(run: Path | None = None) -> int:
@@ -62,9 +64,19 @@ def _train(arguments: argparse.Namespace) -> int:
         return _fork(arguments)
     if arguments.from_step is not None:
         raise UsageError("--from-step does not say of which run.", "Name the run's folder with --fork.")
+    plan = _plan(arguments)
     if arguments.resume:
-        return resume(_run_to_resume(arguments), _epochs(arguments), as_json=arguments.json)
-    return train(_config_of(arguments), arguments.run_dir, arguments.weights, as_json=arguments.json)
+        return resume(_run_to_resume(arguments), _epochs(arguments), plan, as_json=arguments.json)
+    return train(_config_of(arguments), arguments.run_dir, arguments.weights, plan, as_json=arguments.json)
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    from vae_explorer.cli_train import Plan
+
+    for step, _ in arguments.planned:
+        if not step.isascii() or not step.isdigit() or len(step) > _MOST_DIGITS:
+            raise UsageError(f"'{step[:_LONGEST_WORD]}' is no step.", "Write it as --at-step 2000 model.beta=4.")
+    return Plan(arguments.until_step, tuple((int(step), assignment) for step, assignment in arguments.planned))
 
 
 def _fork(arguments: argparse.Namespace) -> int:
@@ -78,6 +90,7 @@ def _fork(arguments: argparse.Namespace) -> int:
         arguments.from_step,
         lambda config: _assigned(config, arguments),
         arguments.run_dir,
+        _plan(arguments),
         as_json=arguments.json,
     )
 
@@ -91,7 +104,8 @@ def _run_to_resume(arguments: argparse.Namespace) -> Path:
     if given:
         flag = "set" if given[0] == "assignments" else given[0]
         raise UsageError(
-            "A run is continued with its own settings.", f"Leave --{flag} out; only --epochs may be given."
+            "A run is continued with its own settings.",
+            f"Leave --{flag} out; only --epochs, --until-step and --at-step may be given.",
         )
     path: Path = arguments.run_dir
     return path

@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vae_explorer.cli_output import OutputError, say
 from vae_explorer.cli_signals import STOPPED, no_longer_leave, stopping_on_signals
-from vae_explorer.errors import UserError, is_out_of_memory
+from vae_explorer.errors import SettingError, UserError, is_out_of_memory
 from vae_explorer.training.control import Control
 
 if TYPE_CHECKING:
@@ -24,7 +25,45 @@ if TYPE_CHECKING:
     from vae_explorer.training.run_config import RunConfig
 
 
-def train(config: RunConfig, path: Path | None, weights: Path | None = None, *, as_json: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to happen after which step, as by hand in the window.
+
+    `last_step`: stop there; None trains all epochs. `changes`: steps with `section.key=value` of live settings.
+    """
+
+    last_step: int | None = None
+    changes: tuple[tuple[int, str], ...] = ()
+
+    def control(self, config: RunConfig, start_step: int) -> Control:
+        """What makes it happen. Raises UserError for a last step that is past, SettingError for a wrong change."""
+        from vae_explorer.training.run_config import apply_assignment, live_values
+
+        if self.last_step is not None and self.last_step <= start_step:
+            raise UserError(
+                f"Step {self.last_step:,} is past: training goes on from step {start_step:,}.",
+                "Give --until-step a larger number, or leave it out.",
+            )
+        control = Control()
+        for step, assignment in self.changes:
+            changed, path = apply_assignment(config, assignment), assignment.partition("=")[0].strip()
+            live = live_values(changed)
+            if path not in live:
+                raise SettingError(
+                    path, f"{path} cannot change while a run is trained.", f"What can: {', '.join(live) or 'nothing'}."
+                )
+            control.change_at(step, path, live[path])
+        if self.last_step is not None:
+            control.stop_at(self.last_step)
+        return control
+
+
+NO_PLAN = Plan()
+
+
+def train(
+    config: RunConfig, path: Path | None, weights: Path | None = None, plan: Plan = NO_PLAN, *, as_json: bool
+) -> int:
     """Train a new run to the end or to a signal and return the exit status; `weights` is a file to start from.
 
     Raises UserError where the folder, the data, the device or the memory cannot be used, where the numbers ran away,
@@ -36,22 +75,28 @@ def train(config: RunConfig, path: Path | None, weights: Path | None = None, *, 
 
     def lead(processes: Processes) -> int:
         beginning = None if weights is None else read_start_weights(weights, config)
-        return _train(config, lambda: RunDirectory.create(config, path), beginning, processes, as_json=as_json)
+        return _train(config, lambda: RunDirectory.create(config, path), beginning, processes, plan, as_json=as_json)
 
     return _among_processes(lead)
 
 
-def resume(path: Path, epochs: int | None, *, as_json: bool) -> int:
+def resume(path: Path, epochs: int | None, plan: Plan = NO_PLAN, *, as_json: bool) -> int:
     """Go on with the run in that folder from its newest checkpoint, or from its beginning where it has none.
 
     `epochs`, where given, takes the place of the number that the run was made for. Raises UserError as `train`, and
     where there is nothing left to train. The processes may be more or fewer than those that trained it before.
     """
-    return _among_processes(lambda processes: _resume(path, epochs, processes, as_json=as_json))
+    return _among_processes(lambda processes: _resume(path, epochs, processes, plan, as_json=as_json))
 
 
 def train_fork(
-    parent: Path, step: int | None, changed: Callable[[RunConfig], RunConfig], path: Path | None, *, as_json: bool
+    parent: Path,
+    step: int | None,
+    changed: Callable[[RunConfig], RunConfig],
+    path: Path | None,
+    plan: Plan = NO_PLAN,
+    *,
+    as_json: bool,
 ) -> int:
     """Train a child of that run from its checkpoint nearest to `step`, the newest without one, as `train`.
 
@@ -65,15 +110,16 @@ def train_fork(
         run = RunDirectory.open(parent)
         config = changed(run.config)
         checkpoint = checkpoint_near(run, step)
+        plan.control(config, checkpoint.step)  # what is wrong with it is told before there is a folder
         child = fork(run, checkpoint, config, path)
         if not as_json:
             say(f"Child of {run.name}, from its checkpoint of step {checkpoint.step:,}")
-        return _resume(child.path, None, processes, as_json=as_json)
+        return _resume(child.path, None, processes, plan, as_json=as_json)
 
     return _among_processes(lead)
 
 
-def _resume(path: Path, epochs: int | None, processes: Processes, *, as_json: bool) -> int:
+def _resume(path: Path, epochs: int | None, processes: Processes, plan: Plan, *, as_json: bool) -> int:
     from vae_explorer.runs.beginning import beginning_of
     from vae_explorer.runs.run_directory import RunDirectory
     from vae_explorer.training.events import TrainingState
@@ -87,7 +133,7 @@ def _resume(path: Path, epochs: int | None, processes: Processes, *, as_json: bo
             f"All {config.training.epochs} epochs of {run.name} are trained.",
             "Give --epochs with a larger number to train it further.",
         )
-    return _train(config, lambda: dataclasses.replace(run, config=config), beginning, processes, as_json=as_json)
+    return _train(config, lambda: dataclasses.replace(run, config=config), beginning, processes, plan, as_json=as_json)
 
 
 def _among_processes(lead: Callable[[Processes], int]) -> int:
@@ -103,15 +149,17 @@ def _train(
     open_run: Callable[[], RunDirectory],
     beginning: Beginning,
     processes: Processes,
+    plan: Plan,
     *,
     as_json: bool,
 ) -> int:
     # These take seconds. A signal during them ends the program at once: there is nothing to save yet, and no folder.
     from vae_explorer.runs.run_images import load_training_images
+    from vae_explorer.training.events import TrainingState
     from vae_explorer.training.hardware import choose_device
     from vae_explorer.training.shared_step import require_shareable
 
-    control = Control()
+    control = plan.control(config, int(beginning.progress["step"]) if isinstance(beginning, TrainingState) else 0)
     try:
         if processes.are_several:
             require_shareable(config)

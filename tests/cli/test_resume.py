@@ -42,6 +42,55 @@ def test_a_longer_run_is_the_same_whether_it_was_asked_for_at_once_or_continued(
     assert [event["step"] for event in read_events(RunDirectory.open(parts)) if event["event"] == "started"] == [0, 16]
 
 
+def test_a_run_stops_after_a_step_and_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    change = ["--at-step", "11", "model.beta=3"]
+    assert cli.main(["train", *TINY, *change, "--run-dir", str(whole)]) == 0
+    assert cli.main(["train", *TINY, *change, "--until-step", "7", "--run-dir", str(parts)]) == 0
+    run = RunDirectory.open(parts)
+    assert (read_events(run)[-1]["step"], read_events(run)[-1]["reason"]) == (7, "stopped")
+    assert cli.main(["train", "--resume", *change, "--run-dir", str(parts)]) == 0
+    assert_equal_runs(whole, parts)
+    marks = [event for event in read_events(run) if event["event"] == "setting_changed"]
+    assert [(mark["step"], mark["path"], mark["new"]) for mark in marks] == [(11, "model.beta", 3.0)]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--until-step", "7"], ["Step 7 is past: training goes on from step 16.", "Give --until-step a larger"]),
+        (["--at-step", "x", "model.beta=1"], ["'x' is no step.", "Write it as --at-step 2000 model.beta=4."]),
+        (
+            ["--at-step", "20", "training.batch_size=9"],
+            [
+                "training.batch_size cannot change while a run is trained.",
+                "What can: model.beta, training.learning_rate.",
+            ],
+        ),
+        (["--at-step", "20", "model.bta=1"], ["There is no setting 'model.bta'.", "Did you mean 'model.beta'?"]),
+        (["--at-step", "20", "model.beta"], ["'model.beta' sets nothing.", "Write it as section.key=value"]),
+        (["--at-step", "20", "model.beta=-1"], ["model.beta cannot be -1.", "Beta takes 0 to"]),
+    ],
+)
+@pytest.mark.parametrize("begins", [["--resume", "--epochs", "3"], ["--fork"]])
+def test_what_is_planned_wrongly_is_said_before_anything_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: list[str], begins: list[str]
+) -> None:
+    assert cli.main(["train", *TINY, "--run-dir", str(tmp_path / "run")]) == 0
+    before = (tmp_path / "run" / "events.jsonl").read_bytes()
+    capsys.readouterr()
+    where = [str(tmp_path / "run"), "--run-dir", str(tmp_path / "child")] if begins == ["--fork"] else [
+        "--run-dir", str(tmp_path / "run")
+    ]  # fmt: skip
+    status = cli.main(["train", *begins, *where, *words])
+    assert status in {1, 2}
+    lines = error_lines(capsys)
+    assert len(lines) == 2
+    assert all(line.startswith(text) for line, text in zip(lines, said, strict=True))
+    assert (tmp_path / "run" / "events.jsonl").read_bytes() == before
+    assert not (tmp_path / "child").exists()
+
+
 def test_a_fork_goes_on_from_the_nearest_checkpoint_with_other_settings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

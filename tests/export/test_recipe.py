@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,13 +20,14 @@ from tests.export.trained_models import trained_run
 from tests.tiny_runs import tiny_config, train_tiny
 from vae_explorer import cli
 from vae_explorer.config import read_toml
+from vae_explorer.export.course import Change, Stage, course_of
 from vae_explorer.export.recipe import CONFIGURATION, SCRIPT
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.record import ModelRecord
 from vae_explorer.runs.checkpoint import model_from_run
 from vae_explorer.runs.history import read_metrics
 from vae_explorer.runs.run_directory import START_WEIGHTS_FILE, RunDirectory, read_any_config
-from vae_explorer.training.run_config import with_value
+from vae_explorer.training.run_config import run_config_to_table, with_value
 
 ROOT = Path(__file__).resolve().parents[2]
 SAME = "The weights are those of the run, bit for bit."
@@ -134,16 +137,59 @@ def test_a_run_that_was_made_longer_is_trained_to_each_of_its_lengths(points_run
     assert same_weights(tmp_path / "longer", recipe / "retrained")
 
 
-def test_of_a_child_is_said_that_it_begins_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train_tiny(tmp_path / "parent")
-    assert (
-        cli.main(["train", "--fork", str(tmp_path / "parent"), "--epochs", "3", "--run-dir", str(tmp_path / "c")]) == 0
-    )
-    assert "Child of parent, from its checkpoint of step 16" in capsys.readouterr().out
-    assert export(tmp_path / "c", tmp_path / "recipe") == 0
-    said = "The run is a child of parent from step 16; the recipe trains its settings from the beginning."
+@pytest.mark.slow
+def test_stops_longer_plans_and_changes_by_hand_are_done_again(points_run: Path, tmp_path: Path) -> None:
+    config = with_value(RunDirectory.open(points_run).config, "training.learning_rate_schedule", "cosine")
+    config_file = tmp_path / "config.toml"
+    config_file.write_text(tomli_w.dumps(run_config_to_table(config)), encoding="utf-8")
+    run, here = str(tmp_path / "run"), ["--run-dir", str(tmp_path / "run")]
+    rate = repr(1 / 300)
+    words = ["--until-step", "30", "--at-step", "7", f"training.learning_rate={rate}"]
+    assert cli.main(["train", "--config", str(config_file), "--epochs", "2", *words, *here]) == 0
+    assert cli.main(["train", "--resume", "--epochs", "4", "--until-step", "70", *here]) == 0
+    changes = {70: "model.beta=2.5", 100: "model.beta=0.5", 75: "model.beta=1"}
+    words = [word for step, change in changes.items() for word in ("--at-step", str(step), change)]
+    assert cli.main(["train", "--resume", "--until-step", "100", *words, *here]) == 0
+    assert export(Path(run), tmp_path / "recipe") == 0
+    script = (tmp_path / "recipe" / SCRIPT).read_text(encoding="utf-8").splitlines()
+    assert [line.partition(" train ")[2].replace(' --run-dir "$run"', "") for line in script if " train " in line] == [
+        f'--config "$here/{CONFIGURATION}" --epochs 2 --until-step 30 --at-step 7 training.learning_rate={rate}',
+        "--resume --epochs 4 --until-step 100 --at-step 70 model.beta=2.5 --at-step 75 model.beta=1.0",
+    ]
+    ran = sh(tmp_path / "recipe", folder=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == SAME
+    assert same_weights(Path(run), tmp_path / "recipe" / "retrained")
+
+
+@pytest.mark.slow
+def test_a_child_begins_with_what_it_left_its_parent_with(
+    points_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    child, recipe = tmp_path / "child", tmp_path / "recipe"
+    words = ["--epochs", "4", "--learning-rate", "0.02", "--at-step", "80", "training.learning_rate=0.001"]
+    assert cli.main(["train", "--fork", str(points_run), *words, "--run-dir", str(child)]) == 0
+    shutil.rmtree(points_run)
+    assert export(child, recipe) == 0
+    assert "Note" not in (recipe / SCRIPT).read_text(encoding="utf-8")
+    ran = sh(recipe, folder=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == SAME
+    again = RunDirectory.open(recipe / "retrained")
+    assert same_weights(child, again.path)
+    assert again.parent == RunDirectory.open(child).parent
+    steps = [read_metrics(run).of("heldout")["step"].tolist() for run in (RunDirectory.open(child), again)]
+    assert steps[0] == steps[1], "with the curves up to the fork"
+    ran = sh(recipe, folder=tmp_path)
+    assert ran.returncode == 1
+    assert "is there already; name a new folder" in ran.stderr
+    # Where that checkpoint is gone, the recipe says what it cannot do.
+    shutil.rmtree(child / "checkpoints" / f"{again.parent.step:09d}" if again.parent is not None else child)
+    capsys.readouterr()
+    assert export(child, tmp_path / "less") == 0
+    said = "of which it holds nothing more; the recipe begins anew."
     assert said in capsys.readouterr().out
-    script = (tmp_path / "recipe" / SCRIPT).read_text(encoding="utf-8")
+    script = (tmp_path / "less" / SCRIPT).read_text(encoding="utf-8")
     assert said in script
     assert SAME not in script
 
@@ -165,17 +211,74 @@ def add_event(run: RunDirectory, **event: object) -> None:
         file.write(json.dumps(event) + "\n")
 
 
-def test_what_it_does_otherwise_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_it_could_not_read_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, _ = train_tiny(tmp_path / "run")
-    add_event(run, event="setting_changed", step=7, path="model.beta", old=1, new=4)
-    add_event(run, event="finished", step=9, reason="stopped")
+    add_event(run, event="setting_changed", step=7, path="model.hidden_widths", old=1, new=4)
     assert export(run.path, tmp_path / "recipe") == 0
     script = (tmp_path / "recipe" / SCRIPT).read_text(encoding="utf-8")
-    said = capsys.readouterr().out
-    for text in ("changed by hand (model.beta at step 7)", "did not train all its epochs"):
-        assert text in script
-        assert text in said
+    said = "Not all of the run's events are as they were written"
+    assert said in script
+    assert said in capsys.readouterr().out
     assert SAME not in script
+    assert "hidden_widths" not in script
+
+
+def test_a_run_without_a_checkpoint_is_trained_as_it_was_planned(tmp_path: Path) -> None:
+    run, _ = train_tiny(tmp_path / "run")
+    shutil.rmtree(run.checkpoints_folder)
+    assert export(run.path, tmp_path / "recipe") == 0
+    script = (tmp_path / "recipe" / SCRIPT).read_text(encoding="utf-8")
+    assert "has no checkpoint" in script
+    assert "--until-step" not in script
+
+
+def test_what_several_processes_trained_is_trained_by_as_many(tmp_path: Path) -> None:
+    run, _ = train_tiny(tmp_path / "run")
+    told = run.events_file.read_text(encoding="utf-8").replace('"num_processes": 1', '"num_processes": 2')
+    run.events_file.write_text(told, encoding="utf-8")
+    assert export(run.path, tmp_path / "recipe") == 0
+    script = (tmp_path / "recipe" / SCRIPT).read_text(encoding="utf-8")
+    assert "${TORCHRUN:-torchrun} --nproc-per-node 2 -m vae_explorer train --config" in script
+
+
+def started(step: int, epochs: int, processes: int = 1) -> dict[str, object]:
+    return {
+        "event": "started", "step": step, "total_steps": 10 * epochs, "steps_per_epoch": 10, "num_processes": processes,
+    }  # fmt: skip
+
+
+def changed(step: int, beta: float) -> dict[str, object]:
+    return {"event": "setting_changed", "step": step, "path": "model.beta", "old": 1.0, "new": beta}
+
+
+def test_a_course_forgets_what_a_kill_took_back() -> None:
+    events = [
+        started(0, 3), changed(4, 2.0), changed(17, 8.0),  # killed; its checkpoint was that of step 10
+        started(10, 3), changed(12, 3.0), started(15, 3),
+        started(20, 5), changed(20, 4.0), changed(33, 9.0),  # killed before anything of it was saved
+        started(20, 6, 2), changed(25, 1.0), changed(40, 5.0),
+    ]  # fmt: skip
+    course = course_of(events, tiny_config(), 40)
+    assert course.stages == (
+        Stage(0, 20, 3, 1, False, (Change(4, "model.beta", 2.0), Change(12, "model.beta", 3.0))),
+        Stage(20, 40, 6, 2, False, (Change(20, "model.beta", 4.0), Change(25, "model.beta", 1.0))),
+    )
+    assert course_of(events, tiny_config(), None).stages[-1].end == 60
+    assert course_of(events, tiny_config(), 20).stages == (dataclasses.replace(course.stages[0]),)
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        {"event": "started"}, started(0, 0), started(-1, 3), started(0, 3) | {"steps_per_epoch": 0},
+        started(0, 3, 0), changed(3, float("nan")), changed(-3, 2.0), changed(3, 1.0) | {"path": "training.epochs"},
+        changed(3, -1.0), changed(3, 1.0) | {"path": ["model.beta"]}, changed(3, 1.0) | {"step": "x; rm"},
+    ],
+)  # fmt: skip
+def test_of_a_course_what_is_not_as_it_was_written_is_counted_and_left_out(torn: dict[str, object]) -> None:
+    course = course_of([started(0, 3), torn], tiny_config(), 30)
+    assert course.num_left_out == 1
+    assert course.stages == (Stage(0, 30, 3, 1, True),)
 
 
 def test_nothing_of_a_strangers_run_becomes_a_command(points_run: Path, tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""What it takes to train a run again: its configuration, settled where it said `auto`, and a shell script.
+"""What it takes to train a run again: its configuration, settled where it said `auto`, and a shell script that does
+what was done: stops, longer plans, settings changed by hand. A child begins with the checkpoint that it left its parent
+with.
 
 On the CPU, with the same versions and number of threads, the same weights come out, bit for bit; the script says
 whether they did. Texts of the run's folder are a stranger's: they stand in comments, on one line, and nowhere else.
@@ -11,20 +13,25 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
 from vae_explorer.config import read_toml
 from vae_explorer.errors import FileError, SettingError, UserError
+from vae_explorer.export.course import Stage, course_of
 from vae_explorer.runs import files
-from vae_explorer.runs.checkpoint import MANIFEST_FILE, MODEL_FILE
+from vae_explorer.runs.checkpoint import MANIFEST_FILE, MODEL_FILE, checkpoint_contents
 from vae_explorer.runs.history import read_events
-from vae_explorer.runs.run_directory import CONFIG_FILE, START_WEIGHTS_FILE, RunDirectory
+from vae_explorer.runs.resuming import rows_up_to
+from vae_explorer.runs.run_directory import CONFIG_FILE, METRICS_FILE, START_WEIGHTS_FILE, RunDirectory
 from vae_explorer.runs.start_weights import read_start_weights
 from vae_explorer.training.run_config import RunConfig, run_config_to_table, with_value
 
-CONFIGURATION, SCRIPT = "config.toml", "retrain.sh"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIGURATION, SCRIPT, BEGINNING = "config.toml", "retrain.sh", "beginning"
 _SETTLED = {"device": "training.device", "precision": "training.precision", "num_threads": "training.num_threads"}
 _MADE_WITH = ("vae_explorer", "python", "torch", "numpy", "platform", "device_name")
 _LONGEST_TEXT = 120
@@ -44,24 +51,34 @@ def recipe_of(run: RunDirectory) -> Recipe:
     environment = _environment(run)
     config = _settled(run.config, environment)
     events = read_events(run)
-    notes = _notes(run, events)
-    lengths = _lengths(events)
-    if lengths is None:
-        notes.append("The run was made longer before it had ended; the recipe plans all its epochs from the start.")
+    newest = run.newest_checkpoint()
+    course = course_of(events, run.config, None if newest is None else int(newest.name))
+    notes = []
+    if newest is None:
+        notes.append("The run has no checkpoint; the recipe trains all that was planned.")
+    if course.num_left_out or not course.stages:
+        notes.append("Not all of the run's events are as they were written; the recipe does what it could read.")
     contents: dict[str, bytes] = {}
+    begin = f'train --config "$here/{CONFIGURATION}"'
     start = [event for event in events if event.get("event") == "weights_taken"]
-    if start:
+    if run.parent is not None:
+        if (beginning := _beginning(run, config)) is not None:
+            contents, begin = beginning, "train --resume"
+        else:
+            which = f"{_one_line(run.parent.name)} from step {run.parent.step}"
+            notes.append(f"The run is a child of {which}, of which it holds nothing more; the recipe begins anew.")
+    elif start:
         kept = _start_weights(run, start[0].get("sha256"))
         if kept is None:
             notes.append("The run began with weights of a file that its folder does not hold; the recipe begins anew.")
         else:
             contents[START_WEIGHTS_FILE] = kept
-    table = tomli_w.dumps(run_config_to_table(config))
-    head = f"# The run {_one_line(run.name)}, settled where it said auto.\n\n"
-    more = f' --weights "$here/{START_WEIGHTS_FILE}"' if contents else ""
-    all_lengths = (*lengths, config.training.epochs) if lengths else ()
-    script = _script(run, environment, notes, more, all_lengths, None if notes else _final_weights(run))
-    contents |= {CONFIGURATION: (head + table).encode("utf-8"), SCRIPT: script.encode("utf-8")}
+            begin += f' --weights "$here/{START_WEIGHTS_FILE}"'
+    if not begin.endswith("--resume"):
+        head = f"# The run {_one_line(run.name)}, settled where it said auto.\n\n"
+        contents[CONFIGURATION] = (head + tomli_w.dumps(run_config_to_table(config))).encode("utf-8")
+    script = _script(run, environment, notes, _training(course.stages, begin), None if notes else _digest_in(newest))
+    contents[SCRIPT] = script.encode("utf-8")
     return Recipe(contents, notes)
 
 
@@ -81,43 +98,19 @@ def _settled(config: RunConfig, environment: Mapping[str, object]) -> RunConfig:
     return config
 
 
-def _lengths(events: Sequence[Mapping[str, Any]]) -> tuple[int, ...] | None:
-    """The epochs of each length that the run was trained to before the last; None where one was not trained to its end.
-
-    Schedules are planned over all epochs, so a run that was made longer is another one than a run that was long from
-    the start.
-    """
-    found: list[int] = []
-    planned = reached = 0
-    for event in events:
-        try:
-            if event.get("event") == "started":
-                total, per_epoch = int(event["total_steps"]), int(event["steps_per_epoch"])
-                if planned and total != planned:
-                    if reached != planned:
-                        return None
-                    found.append(planned // per_epoch)
-                planned = total
-            elif event.get("event") == "finished":
-                reached = int(event["step"])
-        except (KeyError, TypeError, ValueError, ZeroDivisionError):
-            continue  # not as it was written; the weights will tell
-    return tuple(found)
-
-
-def _notes(run: RunDirectory, events: Sequence[Mapping[str, Any]]) -> list[str]:
-    notes = []
-    if run.parent is not None:
-        which = f"{_one_line(run.parent.name)} from step {run.parent.step}"
-        notes.append(f"The run is a child of {which}; the recipe trains its settings from the beginning.")
-    changed = [event for event in events if event.get("event") == "setting_changed"]
-    if changed:
-        words = ", ".join(f"{_one_line(event.get('path'))} at step {_one_line(event.get('step'))}" for event in changed)
-        notes.append(f"Settings were changed by hand ({words[:400]}); the recipe keeps those of the start.")
-    ended = [event for event in events if event.get("event") == "finished"]
-    if not ended or ended[-1].get("reason") != "completed":
-        notes.append("The run did not train all its epochs; the recipe does.")
-    return notes
+def _beginning(run: RunDirectory, config: RunConfig) -> dict[str, bytes] | None:
+    """The folder of a child as it was when it left its parent; None where it holds that checkpoint no more."""
+    assert run.parent is not None
+    folder = run.checkpoints_folder / f"{run.parent.step:09d}"
+    try:
+        kept = {f"checkpoints/{folder.name}/{name}": content for name, content in checkpoint_contents(folder).items()}
+    except FileError:
+        return None
+    table = read_toml(run.path / CONFIG_FILE) | run_config_to_table(config)
+    kept[CONFIG_FILE] = tomli_w.dumps(table).encode("utf-8")
+    if rows := rows_up_to(run.metrics_file, run.parent.step):
+        kept[METRICS_FILE] = rows
+    return {f"{BEGINNING}/{name}": content for name, content in kept.items()}
 
 
 def _start_weights(run: RunDirectory, digest: object) -> bytes | None:
@@ -129,26 +122,24 @@ def _start_weights(run: RunDirectory, digest: object) -> bytes | None:
     return kept.content if kept.sha256 == digest else None
 
 
-def _final_weights(run: RunDirectory) -> tuple[str, str] | None:
-    """The name of the last checkpoint and the SHA-256 of its weights; None where that is not known."""
-    newest = run.newest_checkpoint()
-    if newest is None:
+def _digest_in(checkpoint: Path | None) -> tuple[str, str] | None:
+    """The name of the checkpoint and the SHA-256 of its weights; None where that is not known."""
+    if checkpoint is None:
         return None
     try:
-        manifest = json.loads(files.read_bytes(newest / MANIFEST_FILE, _MOST_MANIFEST_BYTES))
+        manifest = json.loads(files.read_bytes(checkpoint / MANIFEST_FILE, _MOST_MANIFEST_BYTES))
         digest = manifest["files"][MODEL_FILE]["sha256"]
     except (FileError, ValueError, KeyError, TypeError, RecursionError):
         return None
     is_digest = isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest) is not None
-    return (newest.name, digest) if is_digest else None
+    return (checkpoint.name, digest) if is_digest else None
 
 
 def _script(
     run: RunDirectory,
     environment: Mapping[str, object],
     notes: Sequence[str],
-    more: str,
-    lengths: Sequence[int],
+    commands: Sequence[str],
     weights: tuple[str, str] | None,
 ) -> str:
     made_with = ", ".join(f"{name} {_one_line(environment[name])}" for name in _MADE_WITH if name in environment)
@@ -159,11 +150,11 @@ def _script(
         *(f"# Note: {note}" for note in notes),
         "#",
         "# sh retrain.sh [FOLDER]   FOLDER: where the run goes (default: retrained, beside this file)",
-        "# VAE_EXPLORER names the program, where it is not the installed command vae-explorer.",
+        "# VAE_EXPLORER names the program, where it is not the installed command vae-explorer; TORCHRUN that of torch.",
         "set -eu",
         'here=$(cd "$(dirname "$0")" && pwd)',
         'run=${1:-"$here/retrained"}',
-        *_training(lengths, f'--config "$here/{CONFIGURATION}"{more}'),
+        *commands,
     ]
     if weights is not None:
         checkpoint, digest = weights
@@ -178,16 +169,27 @@ def _script(
     return "\n".join([*lines, ""])
 
 
-def _training(lengths: Sequence[int], start: str) -> list[str]:
-    """The commands; a run that was made longer is trained to each of its lengths in turn."""
-    program, path = "${VAE_EXPLORER:-vae-explorer}", '--run-dir "$run"'
-    if not lengths:
-        return [f"{program} train {start} {path}"]
-    first, *others = lengths
-    return [
-        f"{program} train {start} --epochs {first} {path}",
-        *(f"{program} train --resume --epochs {epochs} {path}" for epochs in others),
-    ]
+def _training(stages: Sequence[Stage], begin: str) -> list[str]:
+    """The commands, one a stage: each trains to where the next plan took over, and changes what was changed by hand."""
+    commands = []
+    if begin.endswith("--resume"):
+        commands += [
+            'if [ -e "$run" ]; then echo "$run is there already; name a new folder." >&2; exit 1; fi',
+            f'cp -R "$here/{BEGINNING}" "$run"',
+        ]
+    for number, stage in enumerate(stages):
+        words = [_program(stage.num_processes), begin if number == 0 else "train --resume", f"--epochs {stage.epochs}"]
+        if not stage.is_whole:
+            words.append(f"--until-step {stage.end}")
+        words += [f"--at-step {change.step} {change.path}={change.value!r}" for change in stage.changes]
+        commands.append(" ".join([*words, '--run-dir "$run"']))
+    return commands or [f'{_program(1)} {begin} --run-dir "$run"']
+
+
+def _program(num_processes: int) -> str:
+    if num_processes == 1:
+        return "${VAE_EXPLORER:-vae-explorer}"
+    return f"${{TORCHRUN:-torchrun}} --nproc-per-node {num_processes} -m vae_explorer"
 
 
 def _one_line(value: object) -> str:

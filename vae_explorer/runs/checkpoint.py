@@ -113,6 +113,14 @@ def write_checkpoint(run: RunDirectory, state: TrainingState) -> Path:
     return path
 
 
+def checkpoint_contents(path: Path) -> dict[str, bytes]:
+    """The files of a checkpoint as they are, by name. Raises FileError, as `read_checkpoint`, for a damaged one."""
+    read_checkpoint(path)
+    manifest = path / MANIFEST_FILE
+    found = {name: _verified_bytes(path / name, entry, entry[1]) for name, entry in _read_manifest(manifest).items()}
+    return found | {MANIFEST_FILE: files.read_bytes(manifest, _MAXIMUM_JSON_BYTES)}
+
+
 def _drop_old(run: RunDirectory) -> None:
     found = {path: _kept(path) for path in run.checkpoints()}
     keep = steps_to_keep(list(found.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 
@@ -21,6 +22,9 @@ class Control:
         self._snapshot_wanted = False
         self._checkpoint_wanted = False
         self._settings: list[tuple[str, float]] = []
+        self._planned: list[tuple[int, str, float]] = []
+        self._last_step = math.inf
+        self._next_step = math.inf  # the first for which anything is planned
 
     @property
     def paused(self) -> bool:
@@ -67,6 +71,32 @@ class Control:
         with self._changed:
             self._settings.append((path, value))
             self._changed.notify_all()
+
+    def change_at(self, step: int, path: str, value: float) -> None:
+        """Set a live setting when so many steps are taken, as `change` would then; before the start of the training."""
+        with self._changed:
+            self._planned.append((step, path, value))
+            self._planned.sort(key=lambda planned: planned[0])  # of one step, in the order they were given
+            self._next_step = min(self._planned[0][0], self._last_step)
+
+    def stop_at(self, step: int) -> None:
+        """End when so many steps are taken; before the start of the training."""
+        with self._changed:
+            self._last_step = step
+            self._next_step = min(self._next_step, step)
+
+    def reach(self, step: int) -> None:
+        """Called by the loop before each step, with the number taken: what is planned for now is asked for now.
+
+        What was planned for fewer steps than a training begins with is past, and forgotten.
+        """
+        if step < self._next_step:
+            return
+        with self._changed:
+            self._settings += [(path, value) for planned, path, value in self._planned if planned == step]
+            self._planned = [planned for planned in self._planned if planned[0] > step]
+            self._stopped = self._stopped or step >= self._last_step
+            self._next_step = min(self._planned[0][0] if self._planned else math.inf, self._last_step)
 
     def want_snapshot(self) -> None:
         """Ask for one snapshot after the next step, or at once while paused."""

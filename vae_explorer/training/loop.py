@@ -72,6 +72,7 @@ class TrainingLoop:
         yield from self._validate_when_due()
         yield from self._frame_when_due()
         while not trainer.is_done and not control.stopped:
+            control.reach(trainer.num_steps)
             if control.has_requests:
                 yield from self._serve_requests()
                 if not self._may_step():
@@ -187,7 +188,8 @@ class TrainingLoop:
         """Answer what `control` asks between two steps; while paused, return as soon as anything is asked."""
         control, trainer = self.control, self.trainer
         for path, value in control.take_changes():
-            yield trainer.change(path, value)
+            if value != trainer.live_value(path):
+                yield trainer.change(path, value)
         yield from self._serve_looks()
         if control.take_checkpoint_wish():
             yield from self._checkpoint()

@@ -244,12 +244,16 @@ class Trainer:
         warmup, cycles = getattr(model, "beta_warmup_images", 0), getattr(model, "beta_cycles", 0)
         return self.beta * beta_factor(self.images_seen, self.total_images, warmup, cycles)
 
+    def live_value(self, path: str) -> float:
+        """What a live setting is now."""
+        assert path in LIVE_PATHS, f"{path} cannot be changed in a running training"
+        value: float = getattr(self, path.split(".")[1])
+        return value
+
     def change(self, path: str, value: float) -> SettingChanged:
         """Set a live setting; returns the event that says so."""
-        assert path in LIVE_PATHS, f"{path} cannot be changed in a running training"
-        attribute = path.split(".")[1]
-        old = getattr(self, attribute)
-        setattr(self, attribute, value)
+        old = self.live_value(path)
+        setattr(self, path.split(".")[1], value)
         if self.processes.are_several:
             tell_settings(self)
         return SettingChanged(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ from tests.thread_leaks import leaked_threads, recording_start
 if TYPE_CHECKING:
     from vae_explorer.datasets.image_dataset import ImageDataset
 
+Times = Callable[[int, int], int]
+
 settings.register_profile("tests", deadline=None, print_blob=True)
 settings.load_profile("tests")
 
@@ -34,6 +36,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip(reason="takes long; run with --long"))
+    else:
+        for item in items:
+            if "times" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.timeout(0))
     gpu_tests = [item for item in items if item.get_closest_marker("gpu")]
     if gpu_tests and not _cuda_is_available():
         for item in gpu_tests:
@@ -44,6 +50,13 @@ def _cuda_is_available() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+@pytest.fixture
+def times(request: pytest.FixtureRequest) -> Times:
+    """How often a test does what it does: first the count of every run of the tests, then that of `--long`."""
+    is_long = request.config.getoption("--long")
+    return lambda usual, long: long if is_long else usual
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from vae_explorer.cli_signals import stopping_on_signals
 from vae_explorer.runs.checkpoint import read_checkpoint
 from vae_explorer.runs.ending import Ending
 from vae_explorer.runs.history import read_events, read_metrics
+from vae_explorer.runs.resuming import newest_good_checkpoint
 from vae_explorer.runs.run_directory import RunDirectory
 from vae_explorer.runs.writer_lock import LOCK_FILE
 from vae_explorer.training.control import Control
@@ -60,6 +62,33 @@ def test_a_signal_saves_and_exits_with_130(tmp_path: Path, number: int, after: t
     assert read_checkpoint(run.checkpoints()[-1]).step == last["step"]
     assert read_events(run)[-1]["event"] == "finished"
     assert not (path / LOCK_FILE).exists()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(0)
+def test_a_hundred_signals_at_random_moments_save_and_exit(tmp_path: Path) -> None:
+    """R12; half of them are followed by a second one, after which the program is gone within a second."""
+    draw = random.Random(0)
+    for number in range(100):
+        path, is_repeated = tmp_path / f"run-{number}", number % 2 == 1
+        with training(path, "--set", "recording.checkpoint_interval_seconds=0.1") as child:
+            wait_for(child, "checkpoint_written")
+            time.sleep(draw.uniform(0.0, 1.0))  # the moment is what is drawn
+            begin = time.monotonic()
+            child.send_signal(draw.choice([signal.SIGINT, signal.SIGTERM]))
+            if is_repeated:
+                child.send_signal(draw.choice([signal.SIGINT, signal.SIGTERM]))
+            out, err = child.communicate(timeout=30)
+            seconds = time.monotonic() - begin
+        assert child.returncode == 130
+        assert seconds < (1 if is_repeated else 5)
+        assert "Traceback" not in err
+        run = RunDirectory.open(path)
+        if not is_repeated:
+            assert json.loads(out.splitlines()[-1])["event"] == "finished"
+            assert read_checkpoint(run.checkpoints()[-1]).step == read_events(run)[-1]["step"]
+        else:
+            assert newest_good_checkpoint(run) is not None
 
 
 @pytest.mark.slow

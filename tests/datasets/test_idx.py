@@ -160,9 +160,9 @@ def mutant(original: bytes, chance: random.Random) -> bytes:
     return bytes(content)
 
 
-@pytest.mark.parametrize("num_mutants", [300, pytest.param(50_000, marks=[pytest.mark.long, pytest.mark.timeout(0)])])
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
-def test_mutants_are_read_or_refused_by_name(tmp_path, compressed, num_mutants):
+def test_mutants_are_read_or_refused_by_name(tmp_path, compressed, times):
+    num_mutants = times(300, 50_000)
     plain = idx_bytes(np.random.RandomState(0).randint(0, 256, size=(7, 8, 8), dtype=np.uint8))
     original = gzip.compress(plain, mtime=0) if compressed else plain
     chance = random.Random(2)

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
 
+import psutil
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QApplication, QPushButton, QTabBar, QWidget
 from pytestqt.qtbot import QtBot
 
+from tests.conftest import Times
 from tests.gui.map_window import settle
 from vae_explorer.gui import theme
 from vae_explorer.gui.actions import ACTIONS, MENUS, TOOLBAR
@@ -257,7 +260,14 @@ def test_buttons_of_dialogs_have_no_platform_icons(window: MainWindow) -> None:
     assert all(button.icon().isNull() for button in buttons)
 
 
-def test_dialogs_and_docks_do_not_leak(window: MainWindow, qapp: QApplication, qtbot: QtBot) -> None:
+def resident_memory() -> int:
+    gc.collect()
+    return psutil.Process().memory_info().rss
+
+
+def test_dialogs_and_docks_do_not_leak(window: MainWindow, qapp: QApplication, qtbot: QtBot, times: Times) -> None:
+    """R14."""
+
     def cycle() -> None:
         for dock in window.docks.values():
             dock.close()
@@ -274,8 +284,11 @@ def test_dialogs_and_docks_do_not_leak(window: MainWindow, qapp: QApplication, q
     settle(window, qtbot)
     cycle()
     widgets, objects = len(QApplication.allWidgets()), len(window.findChildren(object))
-    for _ in range(10):
+    num_cycles = times(50, 2000)
+    memory = resident_memory()
+    for _ in range(num_cycles):
         cycle()
     settle(window, qtbot)
+    assert (resident_memory() - memory) / num_cycles <= 20e3
     assert len(QApplication.allWidgets()) == widgets
     assert len(window.findChildren(object)) <= objects

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import Times
 from tests.tiny_runs import make_trainer, tiny_config
 from vae_explorer.runs.broken_off import broken_off_runs
 from vae_explorer.runs.checkpoint import read_checkpoint
@@ -57,12 +58,10 @@ def forking() -> ForkServerContext:
 
 
 def test_kills_at_random_moments_leave_what_can_be_continued(
-    tmp_path: Path, forking: ForkServerContext, tiny_images: tuple[np.ndarray, np.ndarray],
-    request: pytest.FixtureRequest,
-) -> None:  # fmt: skip
+    tmp_path: Path, forking: ForkServerContext, tiny_images: tuple[np.ndarray, np.ndarray], times: Times
+) -> None:
     draw = random.Random(1)
-    num_kills = 500 if request.config.getoption("--long") else 20
-    for number in range(num_kills):
+    for number in range(times(20, 500)):
         path = tmp_path / f"run-{number}"
         begun, told = forking.Pipe(duplex=False)
         process = forking.Process(target=train_until_killed, args=(path, tiny_images, told))

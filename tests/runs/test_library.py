@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Times
 from tests.runs.library_folders import COMPLETED, STARTED, config_with, make_run, write_events, write_picture
 from tests.runs.metric_files import metric_lines
 from tests.tiny_runs import tiny_config, train_tiny
@@ -305,10 +306,11 @@ def test_a_run_whose_writer_was_killed_is_seen_without_any_change(
     assert scanner.scan().runs[0].status is RunStatus.BROKEN_OFF
 
 
-def test_altered_run_folders_never_break_a_look(tmp_path: Path) -> None:
+def test_altered_run_folders_never_break_a_look(tmp_path: Path, times: Times) -> None:
+    num_runs = times(120, 5000)
     chance, names = random.Random(11), (CONFIG_FILE, METRICS_FILE, "events.jsonl", "notes.toml")
-    for number in range(120):
-        path = make_run(tmp_path / f"run-{number:03d}", num_rows=60, events=(STARTED, COMPLETED))
+    for number in range(num_runs):
+        path = make_run(tmp_path / f"run-{number:04d}", num_rows=60, events=(STARTED, COMPLETED))
         write_notes(path, RunNotes(title="Title", tags=("a",)))
         target = path / chance.choice(names)
         content = bytearray(target.read_bytes())
@@ -323,8 +325,8 @@ def test_altered_run_folders_never_break_a_look(tmp_path: Path) -> None:
                     content[at:at] = chance.randbytes(chance.randint(1, 40))
         target.write_bytes(content)
     found = LibraryScanner(tmp_path).scan()
-    assert len(found.runs) + len(found.bad_folders) == 120
-    assert len(found.runs) > 60
+    assert len(found.runs) + len(found.bad_folders) == num_runs
+    assert len(found.runs) > num_runs / 2
     assert all(bad.reason for bad in found.bad_folders)
 
 

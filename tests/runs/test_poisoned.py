@@ -6,14 +6,16 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.conftest import Times
 from tests.tiny_runs import make_trainer, tiny_config
-from vae_explorer.runs.checkpoint import model_from_run
+from vae_explorer.runs.checkpoint import model_from_run, read_checkpoint
 from vae_explorer.runs.event_records import CheckpointWritten
 from vae_explorer.runs.history import read_metrics
 from vae_explorer.runs.recorder import record
@@ -102,3 +104,21 @@ def test_a_poisoned_run_leaves_a_good_checkpoint(poison: Poison, reason: str, tm
         assert poison is weights_overflow, "only a run that broke before its first checkpoint has none"
     rows = read_metrics(run).of("train")
     assert len(rows["step"]) > 0
+
+
+def test_poison_at_random_steps_never_reaches_a_checkpoint(tmp_path: Path, times: Times) -> None:
+    draw = random.Random(0)
+    config = with_value(tiny_config(epochs=4), "recording.report_interval_seconds", 0.01)
+    for number in range(times(5, 100)):
+        steps = frozenset(draw.sample(range(1, 33), draw.randint(1, 12)))
+        poison = gradient_becomes(draw.choice([math.nan, math.inf, -math.inf, 1e38]), steps.__contains__)
+        found = run_recorded(config, poison, tmp_path / str(number))
+        assert isinstance(found[-1], Finished)
+        skipped = [event for event in found if isinstance(event, StepsSkipped)]
+        assert sum(event.skipped for event in skipped) <= len(steps)
+        run = RunDirectory.open(tmp_path / str(number))
+        for checkpoint in run.checkpoints():
+            assert all(
+                bool(torch.isfinite(weight).all()) for weight in read_checkpoint(checkpoint).state.model.values()
+            )
+        assert run.newest_checkpoint() is not None

@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 
 from tests.cli.tiny_command import TINY, error_lines
+from tests.conftest import Times
 from tests.export.trained_models import small_config
 from tests.tiny_runs import make_trainer, tiny_config, train_tiny
 from vae_explorer import cli
@@ -214,8 +215,8 @@ def mutants(content: bytes, number: int) -> list[bytes]:
     return found
 
 
-@pytest.mark.parametrize("number", [300, pytest.param(50_000, marks=[pytest.mark.long, pytest.mark.timeout(0)])])
-def test_mutants_of_a_file_are_taken_or_refused_in_a_sentence(number: int, tmp_path: Path) -> None:
+def test_mutants_of_a_file_are_taken_or_refused_in_a_sentence(times: Times, tmp_path: Path) -> None:
+    number = times(300, 50_000)
     path, config = write(tmp_path / "w.safetensors", tiny_tensors()), tiny_config()
     refused = 0
     for mutant in mutants(path.read_bytes(), number):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.conftest import Times
 from tests.tiny_runs import make_trainer, register_tiny, tiny_config
 from tests.workflows.test_every_model import config_for
 from vae_explorer.models.catalogue import MODELS
@@ -91,15 +92,13 @@ def assert_same(one: TrainingState, other: TrainingState) -> None:
 
 
 @pytest.mark.parametrize("record", list(MODELS), ids=lambda record: record.name)
-def test_it_continues_bit_for_bit_from_any_step(
-    record: ModelRecord, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_it_continues_bit_for_bit_from_any_step(record: ModelRecord, tmp_path: Path, times: Times) -> None:
     config = points_config(record) if "points" in record.data_needs else config_for(record)
     course = Course({}, {})
     whole = trained(make_trainer(config), course)
     last = int(whole.progress["step"])
     draw = random.Random(zlib.crc32(record.name.encode()))
-    num_stops = 20 if request.config.getoption("--long") else 3
+    num_stops = times(3, 20)
     for stop in sorted(draw.sample(range(1, last), min(num_stops, last - 1))):
         run = RunDirectory.create(config, tmp_path / str(stop))
         seen = Course({}, {})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vae_explorer.cli_arguments import TRAIN_FLAGS
 from vae_explorer.cli_output import say
-from vae_explorer.errors import FileError, MachineError, UsageError, nearest_hint
+from vae_explorer.errors import FileError, MachineError, SettingError, UsageError, nearest_hint
 from vae_explorer.runs import files
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ def _config_of(arguments: argparse.Namespace) -> RunConfig:
 
 def _assigned(config: RunConfig, arguments: argparse.Namespace) -> RunConfig:
     """The configuration with the settings that flags and --set give."""
-    from vae_explorer.training.run_config import apply_assignment
+    from vae_explorer.models.catalogue import MODELS
+    from vae_explorer.training.run_config import apply_assignment, sections
 
     # The model first: another one has other settings.
     flags = sorted(TRAIN_FLAGS, key=lambda flag: flag != "model")
@@ -158,6 +159,11 @@ def _assigned(config: RunConfig, arguments: argparse.Namespace) -> RunConfig:
     assignments = [f"{TRAIN_FLAGS[flag][0]}={text}" for flag, text in given.items() if text is not None]
     for assignment in (*assignments, *arguments.assignments):
         config = apply_assignment(config, assignment)
+    useful = {f"{section.name}.{item.name}" for section in sections(config) for item in section.settings}
+    for assignment in (*assignments, *arguments.assignments):
+        if (path := assignment.partition("=")[0].strip()) not in useful:
+            title = MODELS[config.model_name].title
+            raise SettingError(path, f"{title} is not trained by gradients: {path} would do nothing.", "Leave it out.")
     return config
 
 

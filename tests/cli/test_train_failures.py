@@ -28,6 +28,11 @@ from vae_explorer.runs.run_directory import RunDirectory
         (["--set", "trainig.epochs=3"], "There is no setting 'trainig.epochs'.", "Did you mean 'training.epochs'?"),
         (["--set", "training.epochs"], "'training.epochs' sets nothing.", "Write it as section.key=value"),
         (["--set", "data.heldout_images=240"], "240 images cannot be held out of 240.", "Choose a number from"),
+        (
+            ["--model", "ppca", "--learning-rate", "0.1"],
+            "Probabilistic PCA is not trained by gradients: training.learning_rate would do nothing.",
+            "Leave it out.",
+        ),
         (["--config", "/nowhere/config.toml"], "There is no file /nowhere/config.toml.", "Check the path"),
     ],
 )

@@ -105,6 +105,18 @@ def test_the_form_has_a_row_for_every_setting_and_each_can_be_reached(panel: Run
         assert text_of(row.setting, value_of(config, row.path)) == as_editor(row.editor).text()
 
 
+def test_a_model_that_is_fitted_shows_nothing_of_gradients(panel: RunConfigPanel) -> None:
+    def paths() -> set[str]:
+        return {row.path for row in panel.rows()}
+
+    before = paths()
+    panel.session.edit("model.name", "ppca")
+    assert before - paths() >= {"training.learning_rate", "training.precision", "training.ema_decay"}
+    assert {"training.epochs", "training.batch_size", "training.seed"} <= paths()
+    panel.session.edit("model.name", "vae")
+    assert paths() == before
+
+
 def test_a_valid_number_is_one_undoable_edit(panel: RunConfigPanel, qtbot: QtBot) -> None:
     session = panel.session
     before = session.config.training.learning_rate

@@ -105,6 +105,12 @@ class TrainingConfig:
     )  # fmt: skip
 
 
+_OF_GRADIENTS = frozenset(
+    {"learning_rate", "learning_rate_schedule", "adam_beta2", "gradient_clip_norm", "ema_decay", "precision"}
+)
+"""What of `TrainingConfig` a model that is fitted in closed form or by EM, in float32, has no use for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingConfig:
     """What a run leaves on disk, and how often."""
@@ -185,14 +191,17 @@ def changes_that_need_another_run(trained: RunConfig, asked: RunConfig) -> str:
 
 def sections(config: RunConfig) -> tuple[Section, ...]:
     """The sections of a configuration in the order of the form; those of `model` depend on the model chosen, and the
-    choice of protocols on the data set.
+    choice of protocols on the data set. What steers a descent by gradients is left out where the model knows none.
     """
-    data, *others = _sections(config)
+    data, model, training, recording = _sections(config)
     protocols = DATASETS[config.data.dataset].protocols
     fitting = tuple(
         dataclasses.replace(item, choices=protocols) if item.name == "protocol" else item for item in data.settings
     )
-    return dataclasses.replace(data, settings=fitting), *others
+    if MODELS[config.model_name].is_fitted:
+        useful = tuple(item for item in training.settings if item.name not in _OF_GRADIENTS)
+        training = dataclasses.replace(training, settings=useful)
+    return dataclasses.replace(data, settings=fitting), model, training, recording
 
 
 def _sections(config: RunConfig) -> tuple[Section, ...]:

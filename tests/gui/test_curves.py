@@ -407,6 +407,19 @@ def test_active_units_are_counted_so_far_and_then_exactly(bars: KLDimensionsPane
     assert bars.count.text() == ""
 
 
+def test_a_model_without_a_kl_per_dimension_is_told_as_soon_as_it_is_chosen(
+    bars: KLDimensionsPanel, qtbot: QtBot
+) -> None:
+    assert bars.bars.accessibleDescription() == "The bars appear when training starts."
+    for model, words in (
+        ("gaussian-mixture", "This model has no KL"),
+        ("vae", "The bars appear"),
+        ("pca", "This model has no KL"),
+    ):
+        bars.session.edit("model.name", model)
+        qtbot.waitUntil(lambda words=words: bars.bars.accessibleDescription().startswith(words), timeout=5000)
+
+
 @pytest.mark.parametrize("dimensions", [1, 2, 20, 512])
 def test_any_number_of_dimensions_is_drawn(bars: KLDimensionsPanel, dimensions: int) -> None:
     bars.session.kl_D = np.linspace(0.0, 3.0, dimensions)

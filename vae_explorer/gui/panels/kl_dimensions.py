@@ -198,6 +198,7 @@ class KLDimensionsPanel(QWidget):
         self._timer.timeout.connect(self.redraw)
         session.history_changed.connect(self._mark_dirty)
         session.history_cleared.connect(self._cleared)
+        session.config_changed.connect(self._mark_dirty)
         session.validated.connect(self._validated)
         theme.notifier().changed.connect(self._recolour)
         self.redraw()
@@ -241,7 +242,8 @@ class KLDimensionsPanel(QWidget):
         else:
             order = np.arange(len(values))
         start = self.session.start
-        waits = start is None or any(term.name == "kl" for term in MODELS[start.config.model_name].terms)
+        model_name = (self.session.config if start is None else start.config).model_name
+        waits = any(term.name == "kl" for term in MODELS[model_name].terms)
         message = "The bars appear when training starts." if waits else "This model has no KL per dimension."
         self.bars.show_values(values, order, message)
         if len(values) == 0:
@@ -251,4 +253,4 @@ class KLDimensionsPanel(QWidget):
         else:
             text = f"{int(np.count_nonzero(values > ACTIVE_NATS))} of {len(values)} active"
         self.count.setText(text)
-        self.bars.setAccessibleDescription(text)
+        self.bars.setAccessibleDescription(text or message)

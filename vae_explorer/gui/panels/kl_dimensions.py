@@ -243,7 +243,8 @@ class KLDimensionsPanel(QWidget):
             order = np.arange(len(values))
         start = self.session.start
         model_name = (self.session.config if start is None else start.config).model_name
-        waits = any(term.name == "kl" for term in MODELS[model_name].terms)
+        record = MODELS[model_name]
+        waits = record.has_codes and any(term.name == "kl" for term in record.terms)
         message = "The bars appear when training starts." if waits else "This model has no KL per dimension."
         self.bars.show_values(values, order, message)
         if len(values) == 0:

@@ -91,7 +91,9 @@ def test_posteriors_that_do_not_touch_are_at_the_ceiling() -> None:
 
 def test_the_mixture_is_never_subsampled() -> None:
     """9,000 posteriors that do not touch tell ln 9,000 to any number of queries; of 4,096 no more than ln 4,096."""
-    mean, sigma = np.arange(9000.0)[:, None], np.full((9000, 1), 1e-3)
+    # On a grid around the origin, 50 sigma apart: in one row their squares would be so large that digits are lost.
+    mean = (np.stack(np.divmod(np.arange(9000), 95), axis=1) - 47) * 0.05
+    sigma = np.full((9000, 2), 1e-3)
     parts = finished(surgery(mean, sigma, 500))
     assert (parts.num_images, parts.num_queries) == (9000, 500)
     assert parts.mutual_information == pytest.approx(math.log(9000), abs=1e-9)

@@ -32,7 +32,8 @@ class PosteriorMixture:
     """Equal parts of N Gaussians, in the form in which all pairs of points and parts are one matrix product.
 
     log N_n(z) = features(z) . coefficient_FN + constant_N, where the features are the squares and the coordinates, and
-    where `has_product` also the product of both coordinates of a plane. All in float64.
+    where `has_product` also the product of both coordinates of a plane. All in float64; the product of matrices costs
+    about (|z| / sigma)^2 1e-16 nats of each number.
     """
 
     coefficient_FN: Tensor

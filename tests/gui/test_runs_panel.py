@@ -150,7 +150,7 @@ def test_curves_of_the_selected_runs_lie_over_one_axis(panel: RunsPanel, qtbot: 
     reader = MetricCurves(folder / "a" / "metrics.csv")
     reader.read()
     for axis in ("images_seen", "step", "seconds"):
-        page.choose_axis(axis)
+        page._axes[axis].trigger()
         qtbot.waitUntil(lambda axis=axis: page._read is not None and page._read.request.axis == axis, timeout=WAIT_MS)
         expected = reader.curve("heldout", "elbo", axis)
         np.testing.assert_array_equal(plot.runs[1].curve.heldout_x, expected.x_S)
@@ -186,7 +186,7 @@ def test_training_rows_are_smoothed_over_their_extremes(panel: RunsPanel, qtbot:
     page = panel.curves
     page.splits.setCurrentText("Training")
     page.splits.activated.emit(1)
-    page.choose_smoothing("strong")
+    page._amounts["strong"].trigger()
     qtbot.waitUntil(lambda: page._read is not None and page._read.half_life > 0, timeout=WAIT_MS)
     curve, lines = page.plot.runs[0].curve, page.plot._lines[0]
     assert len(curve.trend_x) > 100
@@ -230,9 +230,15 @@ def test_pinned_runs_stay_in_the_plot_and_hidden_ones_leave_it(panel: RunsPanel,
     wait_for_curves(panel, qtbot, "b")
     panel.tools.show_hidden(True)
     select(panel, "a")
-    panel.mark_selected({"is_hidden": False, "colour": 7})
+    panel.mark_selected({"is_hidden": False})
+    panel._fill_menu()
+    panel.actions_menu.colours.actions()[8].trigger()
     wait_for_curves(panel, qtbot, "a")
     assert panel.curves.plot.runs[0].colour == 7
+    panel._fill_menu()
+    assert [action.text() for action in panel.actions_menu.colours.actions() if action.isChecked()] == ["Pink"]
+    panel.actions_menu.colours.actions()[0].trigger()
+    assert panel.table.mark_of(folder / "a").colour is None
 
 
 def test_many_runs_are_drawn_with_dashes_where_colours_come_twice(panel: RunsPanel, qtbot: QtBot, folder: Path) -> None:

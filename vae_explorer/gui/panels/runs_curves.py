@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal, Slot
@@ -110,7 +109,7 @@ class CurvesPage(QWidget):
         for name, title in entries:
             action = menu.addAction(title)
             action.setCheckable(True)
-            action.triggered.connect(partial(_call, choose, name))
+            action.triggered.connect(lambda *_, name=name: choose(name))
             group.addAction(action)
             actions[name] = action
         return actions
@@ -266,7 +265,3 @@ def _title_of(name: str, runs: Sequence[RunSummary]) -> str:
             if term.name == name:
                 return term.title
     return _TITLES.get(name, name)
-
-
-def _call(choose: Callable[[str], None], name: str, _is_checked: bool) -> None:
-    choose(name)

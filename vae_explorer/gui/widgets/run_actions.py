@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QKeySequence
@@ -101,8 +100,6 @@ class RunActions(QMenu):
         action.setCheckable(True)
         if colour is not None and colour < len(theme.CLASS_COLOURS):
             action.setIcon(colour_icon(colour))
-        action.triggered.connect(partial(self._colour, colour))
+        # No `partial`: PySide cannot tell whether one takes the flag, and leaves it out.
+        action.triggered.connect(lambda: self.marked.emit({"colour": colour}))
         return action
-
-    def _colour(self, colour: int | None, _is_checked: bool) -> None:
-        self.marked.emit({"colour": colour})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
@@ -118,7 +117,7 @@ class RunsTools(QWidget):
                 action = part.addAction(_menu_text(f"{value} ({values[value]:,})") if value else "All")
                 action.setCheckable(True)
                 action.setChecked(value == chosen)
-                action.triggered.connect(partial(self.choose, facet, value))
+                action.triggered.connect(lambda *_, facet=facet, value=value: self.choose(facet, value))
         menu.addSeparator()
         hidden = menu.addAction("Show hidden runs")
         hidden.setCheckable(True)
@@ -126,7 +125,7 @@ class RunsTools(QWidget):
         hidden.toggled.connect(self.show_hidden)
         menu.addAction("Clear search and filter").triggered.connect(self.clear)
 
-    def choose(self, facet: str, value: str, _is_checked: bool = True) -> None:
+    def choose(self, facet: str, value: str) -> None:
         """Only runs of this value; an empty one takes the choice back."""
         self._rows.choose(facet, value)
         self._changed()

@@ -278,16 +278,35 @@ def test_poisoned_run_pauses_with_a_sentence_and_keeps_the_good_checkpoint(
         assert all(bool(torch.isfinite(t).all()) for t in read_checkpoint(newest).state.model.values())
 
 
-def test_message_bar_counts_equal_messages_and_notes_do_not_hide_errors(window: MainWindow) -> None:
+def test_message_bar_counts_equal_messages_and_an_error_comes_back_after_a_note(window: MainWindow) -> None:
     bar = window.message_bar
     for _ in range(3):
         window.session.post("error", "It is broken.", "Mend it.")
     assert "3 times" in bar._text.text()
     window.session.post("info", "By the way.")
+    assert bar._text.text() == "By the way."
+    window.session.post("info", "And this too.")
+    bar._timer.timeout.emit()
     assert bar.message is not None
     assert bar.message.text == "It is broken."
+    assert not bar._timer.isActive(), "an error stays"
     bar._copy_button.click()
     assert QGuiApplication.clipboard().text() == "It is broken.\nMend it."
+    bar._dismiss_button.click()
+    assert bar.isHidden()
+
+
+def test_what_a_note_covers_goes_when_it_is_mended_or_another_error_comes(window: MainWindow) -> None:
+    bar, session = window.message_bar, window.session
+    session.post("error", "Too large.", near="training.batch_size")
+    session.post("info", "By the way.")
+    session.message_settled.emit("training.batch_size")
+    assert bar._text.text() == "By the way."
+    bar._dismiss_button.click()
+    assert bar.isHidden()
+    session.post("error", "One.")
+    session.post("info", "By the way.")
+    session.post("warning", "Two.")
     bar._dismiss_button.click()
     assert bar.isHidden()
 

@@ -1,6 +1,7 @@
 """Messages that do not block: one card over the lower edge of the window, dismissable, with details to copy.
 
-The newest message is shown; equal ones are counted, not stacked. Notes go by themselves, warnings and errors stay.
+The newest message is shown; equal ones are counted, not stacked. Notes go by themselves, and what they covered comes
+back; warnings and errors stay.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class MessageBar(QFrame):
         self.setObjectName("message_bar")
         self.setAccessibleName("Message")
         self.message: Message | None = None
+        self._covered: Message | None = None  # the error below a note
         self._window = parent
         self._count = 0
         self._show_near = show_near
@@ -79,9 +81,11 @@ class MessageBar(QFrame):
 
     @Slot(object)
     def show_message(self, message: Message) -> None:
-        """Show a message in place of the last; a note does not push an error away."""
-        if message.kind == "info" and self.message is not None and self.message.kind == "error":
-            return
+        """Show a message in place of the last; an error that a note covers comes back after it."""
+        if message.kind != "info":
+            self._covered = None
+        elif self.message is not None and self.message.kind == "error":
+            self._covered = self.message
         repeated = self.message is not None and self.message.text == message.text
         self._count = self._count + 1 if repeated else 1
         self.message = message
@@ -123,15 +127,19 @@ class MessageBar(QFrame):
     @Slot(str)
     def settle(self, place: str) -> None:
         """What was wrong at this place is mended: its message goes."""
+        if self._covered is not None and self._covered.near == place:
+            self._covered = None
         if self.message is not None and self.message.near == place and self.message.kind != "info":
             self.dismiss()
 
     @Slot()
     def dismiss(self) -> None:
-        """Take the message away."""
+        """Take the message away; what it covered is seen again."""
         self._timer.stop()
-        self.message = None
+        self.message, covered = None, self._covered
         self.hide()
+        if covered is not None:
+            self.show_message(covered)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Stay over the lower edge of the parent."""

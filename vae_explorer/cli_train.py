@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +18,9 @@ from vae_explorer.errors import SettingError, UserError, is_out_of_memory
 from vae_explorer.training.control import Control
 
 if TYPE_CHECKING:
-    from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.runs.beginning import Beginning
     from vae_explorer.runs.run_directory import RunDirectory
+    from vae_explorer.training.events import Event
     from vae_explorer.training.processes import Processes
     from vae_explorer.training.run_config import RunConfig
 
@@ -46,6 +46,11 @@ class Plan:
             )
         control = Control()
         for step, assignment in self.changes:
+            if step < start_step:
+                raise UserError(
+                    f"Step {step:,} is past: training goes on from step {start_step:,}.",
+                    "Give --at-step a larger number, or leave it out.",
+                )
             changed, path = apply_assignment(config, assignment), assignment.partition("=")[0].strip()
             live = live_values(changed)
             if path not in live:
@@ -56,6 +61,17 @@ class Plan:
         if self.last_step is not None:
             control.stop_at(self.last_step)
         return control
+
+    def require_reached(self, total_steps: int) -> None:
+        """Raise UserError where a training that ends after so many steps never comes to what is planned."""
+        late = [step for step, _ in self.changes if step >= total_steps]
+        if self.last_step is not None and self.last_step > total_steps:
+            late.append(self.last_step)
+        if late:
+            raise UserError(
+                f"Step {late[0]:,} is never reached: all epochs together are {total_steps:,} steps.",
+                "Give a smaller number, or more --epochs.",
+            )
 
 
 NO_PLAN = Plan()
@@ -114,7 +130,11 @@ def train_fork(
         child = fork(run, checkpoint, config, path)
         if not as_json:
             say(f"Child of {run.name}, from its checkpoint of step {checkpoint.step:,}")
-        return _resume(child.path, None, processes, plan, as_json=as_json)
+        try:
+            return _resume(child.path, None, processes, plan, as_json=as_json)
+        except UserError:
+            child.discard_unbegun()
+            raise
 
     return _among_processes(lead)
 
@@ -122,6 +142,7 @@ def train_fork(
 def _resume(path: Path, epochs: int | None, processes: Processes, plan: Plan, *, as_json: bool) -> int:
     from vae_explorer.runs.beginning import beginning_of
     from vae_explorer.runs.run_directory import RunDirectory
+    from vae_explorer.runs.run_words import epochs_words
     from vae_explorer.training.events import TrainingState
     from vae_explorer.training.run_config import with_value
 
@@ -130,7 +151,7 @@ def _resume(path: Path, epochs: int | None, processes: Processes, plan: Plan, *,
     beginning = beginning_of(run)
     if isinstance(beginning, TrainingState) and float(beginning.progress["epoch"]) >= config.training.epochs:
         raise UserError(
-            f"All {config.training.epochs} epochs of {run.name} are trained.",
+            f"{run.name} is trained to its end: {epochs_words(config.training.epochs)}.",
             "Give --epochs with a larger number to train it further.",
         )
     return _train(config, lambda: dataclasses.replace(run, config=config), beginning, processes, plan, as_json=as_json)
@@ -154,10 +175,12 @@ def _train(
     as_json: bool,
 ) -> int:
     # These take seconds. A signal during them ends the program at once: there is nothing to save yet, and no folder.
+    from vae_explorer.runs.beginning import run_from
     from vae_explorer.runs.run_images import load_training_images
     from vae_explorer.training.events import TrainingState
     from vae_explorer.training.hardware import choose_device
     from vae_explorer.training.shared_step import require_shareable
+    from vae_explorer.training.trainer import Trainer
 
     control = plan.control(config, int(beginning.progress["step"]) if isinstance(beginning, TrainingState) else 0)
     try:
@@ -170,7 +193,10 @@ def _train(
         with stopping_on_signals(control.stop) as signalled:
             run = open_run()
             try:
-                _record(config, dataset, run, beginning, control, processes, as_json=as_json)
+                trainer = Trainer(config, dataset, run.name, processes=processes)
+                events = run_from(beginning, trainer, control, run)
+                plan.require_reached(trainer.total_steps)
+                _record(events, run, control, as_json=as_json)
             except BaseException:
                 run.discard_unused()
                 raise
@@ -182,27 +208,15 @@ def _train(
     return STOPPED if signalled else 0  # only now: a signal may come at the end of the run too
 
 
-def _record(
-    config: RunConfig,
-    dataset: ImageDataset,
-    run: RunDirectory,
-    beginning: Beginning,
-    control: Control,
-    processes: Processes,
-    *,
-    as_json: bool,
-) -> None:
+def _record(begun: Generator[Event], run: RunDirectory, control: Control, *, as_json: bool) -> None:
     from vae_explorer.cli_training_report import JsonReport, TextReport
-    from vae_explorer.runs.beginning import run_from
     from vae_explorer.runs.ending import Ending
     from vae_explorer.runs.recorder import record
-    from vae_explorer.training.trainer import Trainer
 
     report = JsonReport(run.path) if as_json else TextReport(run.path)
     ending = Ending()
     unheard: BrokenPipeError | OutputError | None = None
-    trainer = Trainer(config, dataset, run.name, processes=processes)
-    with contextlib.closing(record(run_from(beginning, trainer, control, run), run)) as events:
+    with contextlib.closing(record(begun, run)) as events:
         for event in events:
             ending.look(event, control)
             if unheard is not None:

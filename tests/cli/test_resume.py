@@ -12,7 +12,9 @@ import safetensors.torch
 import torch
 
 from tests.cli.tiny_command import TINY, error_lines
+from tests.tiny_runs import tiny_config
 from vae_explorer import cli
+from vae_explorer.export.course import Stage, course_of
 from vae_explorer.runs.checkpoint import MODEL_FILE, TRAINING_STATE_FILE
 from vae_explorer.runs.history import read_events, read_metrics
 from vae_explorer.runs.run_directory import RunDirectory
@@ -59,6 +61,12 @@ def test_a_run_stops_after_a_step_and_goes_on_as_if_it_had_not(tmp_path: Path) -
     ("words", "said"),
     [
         (["--until-step", "7"], ["Step 7 is past: training goes on from step 16.", "Give --until-step a larger"]),
+        (["--at-step", "7", "model.beta=1"], ["Step 7 is past: training goes on from step 16.", "Give --at-step"]),
+        (
+            ["--at-step", "24", "model.beta=1"],
+            ["Step 24 is never reached: all epochs together are 24 steps.", "Give a"],
+        ),
+        (["--until-step", "25"], ["Step 25 is never reached: all epochs together are 24 steps.", "Give a smaller"]),
         (["--at-step", "x", "model.beta=1"], ["'x' is no step.", "Write it as --at-step 2000 model.beta=4."]),
         (
             ["--at-step", "20", "training.batch_size=9"],
@@ -72,7 +80,7 @@ def test_a_run_stops_after_a_step_and_goes_on_as_if_it_had_not(tmp_path: Path) -
         (["--at-step", "20", "model.beta=-1"], ["model.beta cannot be -1.", "Beta takes 0 to"]),
     ],
 )
-@pytest.mark.parametrize("begins", [["--resume", "--epochs", "3"], ["--fork"]])
+@pytest.mark.parametrize("begins", [["--resume"], ["--fork"]])
 def test_what_is_planned_wrongly_is_said_before_anything_is_done(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: list[str], begins: list[str]
 ) -> None:
@@ -82,13 +90,38 @@ def test_what_is_planned_wrongly_is_said_before_anything_is_done(
     where = [str(tmp_path / "run"), "--run-dir", str(tmp_path / "child")] if begins == ["--fork"] else [
         "--run-dir", str(tmp_path / "run")
     ]  # fmt: skip
-    status = cli.main(["train", *begins, *where, *words])
+    status = cli.main(["train", *begins, *where, "--epochs", "3", *words])
     assert status in {1, 2}
     lines = error_lines(capsys)
     assert len(lines) == 2
     assert all(line.startswith(text) for line, text in zip(lines, said, strict=True))
     assert (tmp_path / "run" / "events.jsonl").read_bytes() == before
     assert not (tmp_path / "child").exists()
+
+
+def test_a_fork_with_other_batches_knows_its_steps_and_is_trained_again_by_its_recipe(tmp_path: Path) -> None:
+    assert cli.main(["train", *TINY, "--run-dir", str(tmp_path / "run")]) == 0
+    where = ["--fork", str(tmp_path / "run"), "--run-dir", str(tmp_path / "child")]
+    assert cli.main(["train", *where, "--epochs", "4", "--batch-size", "70"]) == 0
+    events = read_events(RunDirectory.open(tmp_path / "child"))
+    assert (events[0]["step"], events[0]["total_steps"]) == (16, 16 + 2 * 3)
+    assert events[-1]["step"] == events[0]["total_steps"]
+    course = course_of(events, tiny_config(), 22)
+    assert (course.num_left_out, course.stages) == (0, (Stage(16, 22, 4, 1, True),))
+
+
+def test_a_fork_that_would_have_nothing_to_train_leaves_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["train", *TINY, "--run-dir", str(tmp_path / "run")]) == 0
+    capsys.readouterr()
+    child = ["--run-dir", str(tmp_path / "child")]
+    assert cli.main(["train", "--fork", str(tmp_path / "run"), "--beta", "4", *child]) == 1
+    first, second = error_lines(capsys)
+    assert first == "A fork of run from step 16 has nothing to train: that is the end of 2 epochs."
+    assert "--epochs" in second
+    assert not (tmp_path / "child").exists()
+    assert cli.main(["train", "--fork", str(tmp_path / "run"), "--beta", "4", "--epochs", "3", *child]) == 0
 
 
 def test_a_fork_goes_on_from_the_nearest_checkpoint_with_other_settings(
@@ -177,7 +210,7 @@ def test_a_run_without_checkpoint_begins_again(tmp_path: Path, capsys: pytest.Ca
         (["--resume"], 2, "--resume does not say which run."),
         (["--resume", "--run-dir", "RUN", "--beta", "4"], 2, "A run is continued with its own settings."),
         (["--resume", "--run-dir", "RUN", "--set", "model.beta=4"], 2, "A run is continued with its own settings."),
-        (["--resume", "--run-dir", "RUN"], 1, "All 2 epochs of RUN are trained."),
+        (["--resume", "--run-dir", "RUN"], 1, "RUN is trained to its end: 2 epochs."),
         (["--resume", "--run-dir", "RUN", "--epochs", "no"], 1, "training.epochs"),
         (["--resume", "--run-dir", "nowhere"], 1, "There is no file"),
     ],

@@ -153,10 +153,24 @@ def test_a_fork_whose_weights_do_not_fit_is_refused(open_window: Opener, qtbot: 
     window = open_window(tiny_config())
     session = opened(window, qtbot, stored.path)
     session.edit("model.latent_dimensions", 5)
+    session.edit("training.epochs", 5)
     with qtbot.waitSignal(session.message_posted, timeout=WAIT_MS) as told:
         window.commands.actions["action.fork_run"].trigger()
     assert "do not fit the changed settings" in told.args[0].text
     qtbot.waitUntil(lambda: session.state is State.FAILED, timeout=WAIT_MS)
+
+
+def test_a_fork_that_would_have_nothing_to_train_is_not_begun(
+    open_window: Opener, qtbot: QtBot, stored: RunDirectory
+) -> None:
+    window = open_window(tiny_config())
+    session = opened(window, qtbot, stored.path)
+    with qtbot.waitSignal(session.message_posted, timeout=WAIT_MS) as told:
+        window.commands.actions["action.fork_run"].trigger()
+    assert told.args[0].text == "A fork would have nothing to train: this is the end of 3 epochs."
+    assert session.state is State.FINISHED
+    assert session.run_directory is not None
+    assert session.run_directory.path == stored.path
 
 
 def test_what_is_no_run_is_one_sentence_and_the_window_goes_on(

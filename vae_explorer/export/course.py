@@ -97,8 +97,9 @@ def _stages(starts: Sequence[_Start], changes: Sequence[Change], end: int | None
 
 
 def _start_in(event: Mapping[str, Any]) -> _Start:
-    total, per_epoch = int(event["total_steps"]), int(event["steps_per_epoch"])
-    found = _Start(int(event["step"]), total // per_epoch, total, int(event.get("num_processes", 1)))
+    total = int(event["total_steps"])
+    epochs = int(event["epochs"]) if "epochs" in event else total // int(event["steps_per_epoch"])  # an older run
+    found = _Start(int(event["step"]), epochs, total, int(event.get("num_processes", 1)))
     if not 0 <= found.step <= total or found.epochs < 1 or not 1 <= found.num_processes <= 10_000:
         raise ValueError("no start of a training")
     return found

@@ -22,6 +22,7 @@ from vae_explorer.gui.timeline import Timeline
 from vae_explorer.gui.undo import Arrange, EditSetting, ReplaceConfig
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.runs.broken_off import BrokenOffRun, forget
+from vae_explorer.runs.run_words import epochs_words
 from vae_explorer.training.run_config import changes_that_need_another_run, live_values, setting_at, with_value
 
 if TYPE_CHECKING:
@@ -114,8 +115,13 @@ class Session(SessionThreads):
 
     def fork_run(self) -> None:
         """Train a child of the run that is looked at from its newest checkpoint, with the settings of the form."""
-        if self.run_directory is not None and self.state in CAN_TRAIN and self._training is None:
-            self._train_from(Fork(self.run_directory), self.config, {})
+        if self.run_directory is None or self.state not in CAN_TRAIN or self._training is not None:
+            return
+        if self.progress is not None and self.progress.epoch >= self.config.training.epochs:
+            words = epochs_words(self.config.training.epochs)
+            self.post("info", f"A fork would have nothing to train: this is the end of {words}.", "Raise Epochs first.")
+            return
+        self._train_from(Fork(self.run_directory), self.config, {})
 
     def _train_from(self, origin: GoOn | Fork, config: RunConfig, changes: dict[str, float]) -> None:
         dataset = self._matching_dataset_for(config)

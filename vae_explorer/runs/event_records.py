@@ -92,7 +92,8 @@ def event_record(event: RecordedEvent) -> dict[str, Any] | None:
                 "num_processes": event.num_processes,
                 "num_parameters": event.num_parameters, "effective_beta": event.effective_beta,
                 "num_train": event.num_train, "num_heldout": event.num_heldout,
-                "steps_per_epoch": event.steps_per_epoch, "total_steps": event.total_steps,
+                "epochs": event.config.training.epochs, "steps_per_epoch": event.steps_per_epoch,
+                "total_steps": event.total_steps,
             }  # fmt: skip
         case WeightsTaken():
             record = {

@@ -15,6 +15,7 @@ from vae_explorer.runs.checkpoint import Checkpoint, model_shapes, read_checkpoi
 from vae_explorer.runs.frames import copy_frames
 from vae_explorer.runs.resuming import newest_good_checkpoint, rows_up_to
 from vae_explorer.runs.run_directory import Parent, RunDirectory
+from vae_explorer.runs.run_words import epochs_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,8 +35,16 @@ def checkpoint_near(run: RunDirectory, step: int | None) -> Checkpoint:
 
 
 def fork(parent: RunDirectory, checkpoint: Checkpoint, config: RunConfig, path: Path | None = None) -> RunDirectory:
-    """Make the child's folder, ready to be continued; raises UserError where the weights do not fit the settings."""
+    """Make the child's folder, ready to be continued; raises UserError where the weights do not fit the settings, or
+    there is nothing left to train.
+    """
     _require_fitting(parent, checkpoint, config)
+    if float(checkpoint.state.progress["epoch"]) >= config.training.epochs:
+        raise UserError(
+            f"A fork of {parent.name} from step {checkpoint.step:,} has nothing to train: that is the end of "
+            f"{epochs_words(config.training.epochs)}.",
+            "Raise the number of epochs (--epochs), or begin at an earlier step (--from-step).",
+        )
     run = RunDirectory.create(config, path, Parent(parent.name, checkpoint.step))
     progress = dict(checkpoint.state.progress) | {"learning_rate": config.training.learning_rate}
     if hasattr(config.model, "beta"):

@@ -174,6 +174,11 @@ class RunDirectory:
                     files.remove_file(self.path / CONFIG_FILE)
                 files.remove_empty_folder(self.path)
 
+    def discard_unbegun(self) -> None:
+        """Remove a child that failed before its first event: what it holds is its parent's."""
+        if self.parent is not None and not files.exists(self.events_file):
+            files.remove_folder(self.path)
+
     def writing(self) -> AbstractContextManager[None]:
         """Be the one writer of this folder inside the `with`; raises FileError where another process is."""
         return writer_lock.writing(self.path)

@@ -39,3 +39,8 @@ def score_text(run: RunSummary, value: float | None) -> str:
 def created_text(run: RunSummary) -> str:
     """The day and the minute, in this machine's time."""
     return f"{run.created.astimezone():%Y-%m-%d %H:%M}"
+
+
+def epochs_words(num: int) -> str:
+    """So many epochs."""
+    return "one epoch" if num == 1 else f"{num:,} epochs"

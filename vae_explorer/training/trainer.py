@@ -143,6 +143,12 @@ class Trainer:
         return self.config.training.epochs * len(self.dataset.train_index_N)
 
     @property
+    def total_steps(self) -> int:
+        """Steps of the whole run, those taken included; a fork may have begun with batches of another size."""
+        epochs, rest = divmod(max(self.total_images - self.images_seen, 0), len(self.dataset.train_index_N))
+        return self.num_steps + epochs * self.order.steps_per_epoch - (-rest // self.config.training.batch_size)
+
+    @property
     def is_done(self) -> bool:
         """Whether every epoch has been trained."""
         return self.images_seen >= self.total_images
@@ -203,7 +209,7 @@ class Trainer:
             num_train=len(self.dataset.train_index_N),
             num_heldout=len(self.dataset.heldout_index_N),
             steps_per_epoch=self.order.steps_per_epoch,
-            total_steps=self.config.training.epochs * self.order.steps_per_epoch,
+            total_steps=self.total_steps,
             start_step=self.num_steps,
         )
 

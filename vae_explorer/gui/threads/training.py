@@ -111,6 +111,8 @@ class TrainingThread(threading.Thread):
             _give_memory_back()
             if self._run_directory is not None and not self._waits_to_be_saved:
                 self._run_directory.discard_unused()
+                if isinstance(self._origin, Fork):
+                    self._run_directory.discard_unbegun()
         self._mailbox.post(TrainingEnded(failure, self._is_saved()))
 
     def _train(self) -> None:

@@ -10,8 +10,9 @@ from vae_explorer.errors import FileError
 from vae_explorer.runs import files
 from vae_explorer.runs.resuming import newest_good_checkpoint
 from vae_explorer.runs.run_directory import START_WEIGHTS_FILE
+from vae_explorer.runs.run_picture import keep_picture
 from vae_explorer.runs.start_weights import StartWeights, read_start_weights
-from vae_explorer.training.events import Started, TrainingState, WeightsTaken
+from vae_explorer.training.events import Finished, Started, TrainingState, WeightsTaken
 
 if TYPE_CHECKING:
     from vae_explorer.runs.run_directory import RunDirectory
@@ -64,6 +65,8 @@ def _told(beginning: Beginning, trainer: Trainer, control: Control, run: RunDire
         if isinstance(events, Generator):
             ending.callback(events.close)
         for event in events:
+            if isinstance(event, Finished) and event.state is not None:
+                keep_picture(trainer, run)
             yield event
             if isinstance(event, Started) and isinstance(beginning, StartWeights):
                 kept = run.path / START_WEIGHTS_FILE

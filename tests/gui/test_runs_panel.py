@@ -325,6 +325,19 @@ def test_the_settings_of_two_runs_are_compared(panel: RunsPanel, qtbot: QtBot) -
     assert page.view.isHidden()
 
 
+def test_two_runs_with_the_same_settings_may_have_been_trained_otherwise(
+    panel: RunsPanel, qtbot: QtBot, folder: Path
+) -> None:
+    change = {"event": "setting_changed", "step": 50, "path": "model.beta", "old": 1.0, "new": 3.0}
+    make_run(folder / "x", num_rows=60)
+    make_run(folder / "y", num_rows=60, events=(STARTED, change, COMPLETED))
+    panel.look()
+    qtbot.waitUntil(lambda: any(entry.name == "y" for entry in panel.table.entries), timeout=WAIT_MS)
+    select(panel, "x", "y")
+    said = " began with the same settings. In y Beta became 3 after step 50."
+    qtbot.waitUntil(lambda: panel.difference.sentence.text().endswith(said), timeout=WAIT_MS)
+
+
 def test_title_tags_and_notes_are_written_into_the_run(panel: RunsPanel, qtbot: QtBot, folder: Path) -> None:
     select(panel, "a")
     panel.view.setFocus()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,18 +67,25 @@ def read_metrics(run: RunDirectory) -> Metrics:
     return Metrics(np.concatenate(splits), columns)
 
 
-def read_events(run: RunDirectory) -> list[dict[str, Any]]:
-    """All events so far; a last line that is not whole is left out. Raises FileError for a damaged one before it."""
+def read_events(run: RunDirectory, kinds: Collection[str] = ()) -> list[dict[str, Any]]:
+    """All events so far, or those of these kinds; a last line that is not whole is left out.
+
+    Raises FileError for a damaged one before it.
+    """
     path = run.events_file
+    words = tuple(f'"{kind}"' for kind in kinds)
     events = []
     for number, line in enumerate(_whole_lines(path), start=1):
+        if words and not any(word in line for word in words):
+            continue
         try:
             event = json.loads(line)
         except (ValueError, RecursionError):
             event = None
         if not isinstance(event, dict):
             raise FileError(path, f"{path} has a damaged line {number}.", _HINT)
-        events.append(event)
+        if not kinds or event.get("event") in kinds:
+            events.append(event)
     return events
 
 

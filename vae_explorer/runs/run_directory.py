@@ -89,7 +89,7 @@ class RunDirectory:
     def open(cls, path: Path) -> RunDirectory:
         """The run in that folder. Raises FileError where there is none, or one that this version cannot read."""
         path = files.expanded(path)
-        return cls(path, read_run_config(path / CONFIG_FILE), _parent_of(path / CONFIG_FILE))
+        return cls(path, read_run_config(path / CONFIG_FILE), parent_in(read_toml(path / CONFIG_FILE)))
 
     @property
     def name(self) -> str:
@@ -209,9 +209,9 @@ def run_config_from_file_table(table: Mapping[str, Any], path: Path) -> RunConfi
         raise FileError(path, f"{path} is not a valid configuration: {error.message}", error.hint) from error
 
 
-def _parent_of(path: Path) -> Parent | None:
+def parent_in(table: Mapping[str, Any]) -> Parent | None:
     """What a run.toml says of it; what is no parent is none."""
-    found = read_toml(path).get("parent")
+    found = table.get("parent")
     if not isinstance(found, dict) or not isinstance(found.get("name"), str) or type(found.get("step")) is not int:
         return None
     return Parent(found["name"], found["step"])

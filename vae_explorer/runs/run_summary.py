@@ -18,7 +18,15 @@ from vae_explorer.runs.comparable import bound_of, score_term
 from vae_explorer.runs.growing_metrics import GrowingMetrics
 from vae_explorer.runs.metric_rows import MetricHeader, only_split
 from vae_explorer.runs.own_files import own_file, own_files, own_folder
-from vae_explorer.runs.run_directory import CONFIG_FILE, EVENTS_FILE, METRICS_FILE, run_config_from_file_table
+from vae_explorer.runs.run_course import ChangedByHand, ChangeReader
+from vae_explorer.runs.run_directory import (
+    CONFIG_FILE,
+    EVENTS_FILE,
+    METRICS_FILE,
+    Parent,
+    parent_in,
+    run_config_from_file_table,
+)
 from vae_explorer.runs.run_notes import NOTES_FILE, RunNotes, read_notes
 from vae_explorer.runs.run_status import Judgement, RunStatus, judge
 from vae_explorer.runs.run_words import plain
@@ -46,7 +54,8 @@ class RunSummary:
 
     `best` is the best value of `term` on the held-out images, at `best_step`; None before the first check. `last` are
     the columns of the last row of the curves, `last_heldout` those of the last held-out check. `remark` is a sentence
-    on what could not be read; the rest is right all the same.
+    on what could not be read; the rest is right all the same. `parent` is what it was forked from, `changes` what was
+    changed by hand.
     """
 
     path: Path
@@ -61,6 +70,8 @@ class RunSummary:
     size_bytes: int
     thumbnail: Picture | None
     remark: str = ""
+    parent: Parent | None = None
+    changes: tuple[ChangedByHand, ...] = ()
 
     @property
     def name(self) -> str:
@@ -119,6 +130,7 @@ class RunReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._scores: _Scores | None = None
+        self._changes = ChangeReader()
 
     def read(self, is_cancelled: Callable[[], bool]) -> RunSummary:
         """The run as it is now. Raises UserError where the folder holds none that this version can read."""
@@ -149,6 +161,7 @@ class RunReader:
             path=self.path, config=config, created=_created(table.get("created"), status.st_mtime), notes=notes,
             judgement=judge(self.path), best=scores.best, best_step=scores.best_step, last=scores.last,
             last_heldout=scores.last_heldout, size_bytes=size_bytes, thumbnail=newest_picture(self.path),
+            parent=parent_in(table), changes=self._changes.read(self.path, config),
             remark=" ".join(remarks).replace(f"{self.path}{os.sep}", ""),
         )  # fmt: skip
 

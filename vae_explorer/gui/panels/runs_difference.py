@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QVBoxL
 from vae_explorer.gui.tables.settings_table import SettingsTable
 from vae_explorer.gui.widgets.group_parts import wrapped
 from vae_explorer.runs.comparable import difference
+from vae_explorer.runs.run_course import course_words
 
 if TYPE_CHECKING:
     from vae_explorer.runs.run_summary import RunSummary
@@ -60,8 +61,11 @@ class DifferencePage(QWidget):
         self.view.setVisible(bool(rows))
         if not pair:
             self.sentence.setText(_CHOOSE)
-        elif rows:
+            return
+        courses = [words for run in pair if (words := course_words(run))]
+        if rows:
             count = "one setting" if len(rows) == 1 else f"{len(rows)} settings"
-            self.sentence.setText(f"{labels[0]} and {labels[1]} differ in {count}.")
+            found = f"{labels[0]} and {labels[1]} differ in {count}."
         else:
-            self.sentence.setText(f"{labels[0]} and {labels[1]} were trained with the same settings.")
+            found = f"{labels[0]} and {labels[1]} {'began' if courses else 'were trained'} with the same settings."
+        self.sentence.setText(" ".join([found, *courses]))

@@ -385,6 +385,22 @@ def test_a_path_that_cannot_be_written_is_told_beside_the_button(
     assert "does not exist" in panel.note.text()
 
 
+def test_only_schedules_that_the_model_follows_are_drawn(panel: BoundCurvesPanel, qtbot: QtBot) -> None:
+    def shown() -> list[str]:
+        return [plot.name for plot in panel.board.strip_plots if plot.isVisible()]
+
+    panel.resize(900, 500)
+    panel.show()
+    for model, names in (
+        ("ppca", ["images_per_second"]),
+        ("autoencoder", ["learning_rate", "images_per_second"]),
+        ("vae", ["beta", "learning_rate", "images_per_second"]),
+    ):
+        panel.session.edit("model.name", model)
+        qtbot.waitUntil(lambda names=names: shown() == names, timeout=5000)
+    assert panel.session.close(5.0)
+
+
 @pytest.fixture
 def bars(qtbot: QtBot) -> KLDimensionsPanel:
     panel = KLDimensionsPanel(Session())
@@ -418,6 +434,7 @@ def test_a_model_without_a_kl_per_dimension_is_told_as_soon_as_it_is_chosen(
     ):
         bars.session.edit("model.name", model)
         qtbot.waitUntil(lambda words=words: bars.bars.accessibleDescription().startswith(words), timeout=5000)
+    assert bars.session.close(5.0)
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 20, 512])

@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from vae_explorer.gui import theme
-from vae_explorer.gui.widgets.curve_board import SCHEDULES, CurveBoard
+from vae_explorer.gui.widgets.curve_board import CurveBoard, schedules_of
 from vae_explorer.gui.widgets.curve_data import shown_count, visible_slice
 from vae_explorer.gui.widgets.curve_items import CurveMark
 from vae_explorer.gui.widgets.curve_plot import CurveNumbers, CurvePlot
@@ -47,6 +47,7 @@ class BoundCurvesPanel(QWidget):
         self._is_following = True
         self._x_range = (0.0, 1.0)
         self._terms: tuple[Term, ...] = ()
+        self._schedules: tuple[str, ...] = ()
         self._waiting: list[CurvePlot] = []
         self._last_cycle = 0.0
         self._timer = QTimer(self)
@@ -133,7 +134,8 @@ class BoundCurvesPanel(QWidget):
         config = self.session.config if run is None else run.config
         self._terms = MODELS[config.model_name].terms
         self._waiting = []
-        self.board.show_terms(self._terms)
+        self._schedules = schedules_of(config)
+        self.board.show_terms(self._terms, self._schedules)
 
     @Slot()
     def _history_cleared(self) -> None:
@@ -147,7 +149,7 @@ class BoundCurvesPanel(QWidget):
             self._show_terms()
 
     def _columns(self) -> list[str]:
-        return [*(term.name for term in self._terms), *(name for name, *_ in SCHEDULES)]
+        return [*(term.name for term in self._terms), *self._schedules]
 
     # Redrawing
 
@@ -189,8 +191,8 @@ class BoundCurvesPanel(QWidget):
         has_text = not self.board.has_strip and self.schedules.isChecked() and len(history) > 0
         self.recipe.setVisible(has_text)
         if has_text:
-            parts = (f"{_short_name(name)} {history.train(name)[-1]:.3g}" for name, *_ in SCHEDULES[:2])
-            self.recipe.setText(" · ".join(parts))
+            named = [name for name in self._schedules if name != "images_per_second"]
+            self.recipe.setText(" · ".join(f"{_short_name(name)} {history.train(name)[-1]:.3g}" for name in named))
 
     def redraw(self) -> None:
         """Draw everything now; for saving, and for those who measure."""

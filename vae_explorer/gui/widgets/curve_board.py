@@ -15,9 +15,11 @@ from PySide6.QtWidgets import QLabel
 from vae_explorer.gui import theme
 from vae_explorer.gui.widgets.curve_items import TITLE_HEIGHT, CurveColours, recoloured
 from vae_explorer.gui.widgets.curve_plot import CurvePlot
+from vae_explorer.models.catalogue import MODELS
 
 if TYPE_CHECKING:
     from vae_explorer.models.record import Term
+    from vae_explorer.training.run_config import RunConfig
 
 _STRIP_HEIGHT: Final = 74
 _LEAST_HEIGHT_FOR_STRIP: Final = 190
@@ -34,6 +36,16 @@ SCHEDULES: Final = (
     ("learning_rate", "Learning rate", "", "Step size of the optimiser at each step, schedule included"),
     ("images_per_second", "Speed", "images/s", "Images trained a second, pauses left out"),
 )
+
+
+def schedules_of(config: RunConfig) -> tuple[str, ...]:
+    """The schedules that a training by this configuration follows."""
+    left_out = set()
+    if not hasattr(config.model, "beta"):
+        left_out.add("beta")
+    if MODELS[config.model_name].is_fitted:
+        left_out.add("learning_rate")
+    return tuple(name for name, *_ in SCHEDULES if name not in left_out)
 
 
 class CurveBoard(pg.GraphicsLayoutWidget):
@@ -53,6 +65,7 @@ class CurveBoard(pg.GraphicsLayoutWidget):
         super().__init__()
         self._text_of_place = text_of_place
         self._terms: tuple[Term, ...] = ()
+        self._schedules: tuple[str, ...] = ()
         self._axis_label = ""
         self._rests_at: float | None = None
         self._wants_strip = True
@@ -96,11 +109,11 @@ class CurveBoard(pg.GraphicsLayoutWidget):
         plot.view_box.follow_wanted.connect(self.follow_wanted)
         return plot
 
-    def show_terms(self, terms: tuple[Term, ...]) -> None:
-        """One plot for each of these terms; nothing happens if they are shown already."""
-        if terms == self._terms:
+    def show_terms(self, terms: tuple[Term, ...], schedules: tuple[str, ...]) -> None:
+        """One plot for each of these terms and schedules; nothing happens if they are shown already."""
+        if (terms, schedules) == (self._terms, self._schedules):
             return
-        self._terms = terms
+        self._terms, self._schedules = terms, schedules
         for plot in self.term_plots:
             if plot in self._term_layout.items:
                 self._term_layout.removeItem(plot)
@@ -134,7 +147,7 @@ class CurveBoard(pg.GraphicsLayoutWidget):
     @property
     def has_strip(self) -> bool:
         """Whether the schedules are in sight."""
-        return self.strip_plots[0].isVisible()
+        return any(plot.isVisible() for plot in self.strip_plots)
 
     def set_empty(self, empty: bool) -> None:
         """Say that there is nothing to show yet, or no longer."""
@@ -182,6 +195,7 @@ class CurveBoard(pg.GraphicsLayoutWidget):
             with_strip,
             with_unit,
             tuple(self.term_plots),
+            self._schedules,
             self._axis_label,
         )
         if arrangement == self._arrangement:
@@ -200,11 +214,12 @@ class CurveBoard(pg.GraphicsLayoutWidget):
             self._term_layout.addItem(plot, index // columns, index % columns)
             has_ticks = index + columns >= num_shown
             plot.show_axis_texts(unit=with_unit, ticks=has_ticks, label=self._axis_label if with_label else "")
-        for index, plot in enumerate(self.strip_plots):
-            plot.setVisible(with_strip)
-            if with_strip:
-                self._strip_layout.addItem(plot, 0, index)
-                plot.show_axis_texts(unit=False, ticks=False, label="")
+        shown = [plot for plot in self.strip_plots if with_strip and plot.name in self._schedules]
+        for plot in self.strip_plots:
+            plot.setVisible(plot in shown)
+        for index, plot in enumerate(shown):
+            self._strip_layout.addItem(plot, 0, index)
+            plot.show_axis_texts(unit=False, ticks=False, label="")
         for set_height in (self._strip_layout.setMinimumHeight, self._strip_layout.setMaximumHeight):
             set_height(_STRIP_HEIGHT if with_strip else 0)
         # The surface could not become smaller than the earlier arrangement; now it can.

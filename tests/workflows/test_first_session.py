@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from tests.gui.conftest import WAIT_MS
+from tests.tiny_runs import tiny_config
 from vae_explorer.gui.main_window import MainWindow
 from vae_explorer.gui.session import State
 from vae_explorer.latent.explorer import Explorer
@@ -109,6 +111,13 @@ def test_hover_decodes_and_leaving_returns_to_the_pin(window: MainWindow, qtbot:
     assert np.allclose(shown_place(window).z_D, window.session.map.active_pin_z())
 
 
+def test_a_run_that_comes_to_its_end_is_called_finished(open_window: Callable[..., MainWindow], qtbot: QtBot) -> None:
+    window = open_window(tiny_config(epochs=1))
+    window.commands.actions["action.train"].trigger()
+    until(qtbot, lambda: window.session.state is State.FINISHED)
+    assert window.statusBar().note.text() == "Finished"
+
+
 def test_pause_change_beta_step_continue_stop(training_window: MainWindow, qtbot: QtBot) -> None:
     window, session = training_window, training_window.session
     actions = window.commands.actions
@@ -125,6 +134,7 @@ def test_pause_change_beta_step_continue_stop(training_window: MainWindow, qtbot
     until(qtbot, lambda: len(session.history) > rested + 20)
     actions["action.stop"].trigger()
     until(qtbot, lambda: session.state is State.FINISHED)
+    assert window.statusBar().note.text().startswith("Stopped after ")
     assert session.run_directory is not None
     newest = session.run_directory.newest_checkpoint()
     assert newest is not None

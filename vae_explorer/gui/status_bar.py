@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtWidgets import QLabel, QProgressBar, QStatusBar, QWidget
 
 from vae_explorer.gui.session_words import RUNNING, State
+from vae_explorer.runs.run_words import epochs_words
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
@@ -160,7 +161,11 @@ class StatusBar(QStatusBar):
         state = self._session.state
         preparing = "" if state in RUNNING else self._preparing
         writer = self._session.following.writer
-        text = f"Following: trained by {writer}" if writer and state is State.FINISHED else _STATE_TEXTS[state]
+        progress, text = self._session.progress, _STATE_TEXTS[state]
+        if state is State.FINISHED and writer:
+            text = f"Following: trained by {writer}"
+        elif state is State.FINISHED and progress is not None and progress.step < progress.total_steps:
+            text = f"Stopped after {progress.epoch:.1f} of {epochs_words(progress.epochs)}"
         self.note.setText(preparing or text)
         self.busy.setVisible(bool(preparing) or state in {State.STARTING, State.STOPPING})
 

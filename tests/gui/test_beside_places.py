@@ -11,6 +11,9 @@ from PySide6.QtWidgets import QWidget
 
 from tests.gui.beside_stage import Stage
 from tests.gui.conftest import WAIT_MS
+from vae_explorer.gui.side_by_side import SIDES
+from vae_explorer.latent import side_by_side
+from vae_explorer.latent.map_rect import MapRect
 
 
 @pytest.fixture
@@ -107,3 +110,21 @@ def assert_inside(widget: QWidget, around: QWidget) -> None:
 def overlap(first: QWidget, second: QWidget, around: QWidget) -> bool:
     places = [widget.rect().translated(widget.mapTo(around, QPoint(0, 0))) for widget in (first, second)]
     return first.isVisible() and second.isVisible() and places[0].intersects(places[1])
+
+
+def test_every_code_is_in_sight_with_a_little_air_in_every_size(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = MapRect(-7.0, -3.0, 9.0, 5.0)
+    monkeypatch.setattr(side_by_side, "whole_extent", lambda _placed: codes)
+    dock = stage.window.docks["beside"]
+    dock.setFloating(True)
+    for width, height in ((330, 300), (900, 260), (860, 250), (400, 700), (390, 680)):
+        dock.resize(width, height)
+        for side in SIDES:
+            column = stage.panel.columns[side]
+            column.refresh()
+            stage.wait(lambda column=column: column._extent == codes and not column.map.is_gliding)
+            stage.wait(lambda column=column: column.map.frame.rect.contains(codes))
+            left, top = column.map.frame.to_screen(codes.left, codes.top)
+            assert max(left, top) >= 3.0
+            assert min(left, top) < max(8.0, 0.1 * min(column.map.frame.width, column.map.frame.height))
+    dock.setFloating(False)

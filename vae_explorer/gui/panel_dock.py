@@ -6,10 +6,11 @@ from typing import Protocol, cast
 
 from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QToolButton, QWidget
+from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QToolButton, QWidget
 
 from vae_explorer.gui import theme
 from vae_explorer.gui.icons import icon
+from vae_explorer.gui.widgets.elided_label import ElidedLabel
 
 
 class Panel(Protocol):
@@ -26,7 +27,8 @@ class PanelHeader(QWidget):
         super().__init__(dock)
         self.setObjectName("panel_header")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        label = QLabel(title)
+        label = ElidedLabel()
+        label.show_text(title)
         self._float_button = self._button(f"Float or dock {title.lower()}")
         self._float_button.clicked.connect(self._toggle_floating)
         self._close_button = self._button(f"Close {title.lower()}; the View menu brings it back")

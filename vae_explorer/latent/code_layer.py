@@ -24,6 +24,7 @@ _QUANTILE_SAMPLE = 6_000
 _OUTER_QUANTILE = 0.004
 _BULK_QUANTILE = 0.01
 _AIR = 0.2
+_FARTHEST = 3.0
 _LEAST_SPREAD = 1e-4
 
 
@@ -80,3 +81,17 @@ def extent_of(xy_N2: Floats, home: MapRect, *, is_trained: bool) -> MapRect:
     (left, bottom), (right, top) = np.quantile(finite, [_BULK_QUANTILE, 1 - _BULK_QUANTILE], axis=0)
     air_x, air_y = max(_AIR * (right - left), _LEAST_SPREAD), max(_AIR * (top - bottom), _LEAST_SPREAD)
     return MapRect(float(left - air_x), float(bottom - air_y), float(right + air_x), float(top + air_y))
+
+
+def whole_extent(placed: PlacedCodes) -> MapRect:
+    """As `extent`, grown until it holds every code; those beyond three times its size are left out.
+
+    A few codes that are thrown far away would leave a dot of all others.
+    """
+    x_N, y_N = placed.xy_N2.T
+    far = placed.extent.grown(_FARTHEST)
+    is_inside_N = (x_N >= far.left) & (x_N <= far.right) & (y_N >= far.bottom) & (y_N <= far.top)
+    if not is_inside_N.any():
+        return placed.extent
+    (left, bottom), (right, top) = (f(placed.xy_N2[is_inside_N], axis=0).tolist() for f in (np.min, np.max))
+    return placed.extent.union(MapRect(left, bottom, right, top))

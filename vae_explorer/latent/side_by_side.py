@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vae_explorer.errors import UserError
 from vae_explorer.latent.code_colours import label_look
-from vae_explorer.latent.code_layer import CodeLayer
+from vae_explorer.latent.code_layer import CodeLayer, whole_extent
 from vae_explorer.latent.code_raster import raster_codes
 from vae_explorer.latent.drawing import LayerDrawing, Legend, Raster
 from vae_explorer.latent.explorer import as_pictures
@@ -128,7 +128,8 @@ def draw_side(
     pixels, num_shown = raster_codes(placed.xy_N2, row_N, rect, width, height, palette, pixel_ratio)
     readout = f"showing {num_shown:,} of {len(row_N):,} codes"
     drawing = LayerDrawing(rect, (Raster(rect, pixels),), legend=legend, readout=readout)
-    return SidePicture(drawing, placed.extent, view.axis_labels, _in_words(view), snapshot.run_name, snapshot.step)
+    extent = whole_extent(placed)
+    return SidePicture(drawing, extent, view.axis_labels, _in_words(view), snapshot.run_name, snapshot.step)
 
 
 def look_near(explorer: Explorer, xy: tuple[float, float], reach: float) -> ItemLook | None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PySide6.QtCore import Qt, QTimer, Slot
-from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from vae_explorer.gui import theme
+from vae_explorer.gui.widgets.choice_field import ChoiceField
 from vae_explorer.gui.widgets.curve_board import CurveBoard, schedules_of
 from vae_explorer.gui.widgets.curve_data import shown_count, visible_slice
 from vae_explorer.gui.widgets.curve_items import CurveMark
@@ -74,11 +75,11 @@ class BoundCurvesPanel(QWidget):
         self.board.set_axis_label(self.axis_choice.currentText().lower())
 
     def _tool_row(self) -> QHBoxLayout:
-        self.axis_choice = QComboBox()
+        tip = "What the horizontal axis counts. Images seen can be compared across batch sizes."
+        self.axis_choice = ChoiceField("Horizontal axis", tip)
         for name, title in AXES:
             self.axis_choice.addItem(title, name)
-        self.axis_choice.setAccessibleName("Horizontal axis")
-        self.axis_choice.setToolTip("What the horizontal axis counts. Images seen can be compared across batch sizes.")
+        self.axis_choice.show_whole(104)
         self.axis_choice.currentIndexChanged.connect(self._axis_changed)
         self.smooth = QCheckBox("Smooth")
         self.smooth.setChecked(True)

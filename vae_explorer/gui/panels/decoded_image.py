@@ -121,7 +121,7 @@ class DecodedImagePanel(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         """The texts and a small picture."""
-        return QSize(160, 150)
+        return QSize(160, 136)
 
     def _tell_strip(self) -> None:
         self.neighbours.set_active(self._is_active and not self.strip.isHidden())

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Slot
 from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolTip, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolTip, QVBoxLayout, QWidget
 
 from vae_explorer.gui import theme
+from vae_explorer.gui.widgets.choice_field import ChoiceField
 from vae_explorer.latent.views import dimension_name
 from vae_explorer.models.catalogue import MODELS
 
@@ -175,11 +176,10 @@ class KLDimensionsPanel(QWidget):
             "Active units: latent dimensions whose posterior mean varies over the held-out images. "
             f"Before the first held-out check: dimensions with more than {ACTIVE_NATS} nats of KL."
         )
-        self.count.setMinimumWidth(1)
-        self.order = QComboBox()
+        self.order = ChoiceField("Order of the dimensions")
         self.order.addItem("By index", "index")
         self.order.addItem("Largest first", "sorted")
-        self.order.setAccessibleName("Order of the dimensions")
+        self.order.show_whole(60)
         self.order.setProperty("variant", "quiet")
         self.order.currentIndexChanged.connect(self._mark_dirty)
         row = QHBoxLayout()

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Slot
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QSize, Qt, Slot
+from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -18,14 +18,17 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QLabel,
+    QMenu,
     QProgressBar,
     QPushButton,
     QSizePolicy,
     QSpinBox,
     QTableView,
     QTabWidget,
+    QToolButton,
     QVBoxLayout,
     QWidget,
+    QWidgetAction,
 )
 
 from vae_explorer.gui.tables.comparison_table import ComparisonTable
@@ -47,6 +50,7 @@ _SPLITS = (("test", "Test"), ("heldout", "Held out"), ("train", "Training"))
 _PROGRESS_STEPS = 1000
 _BAR_WIDTH = 180
 _LEAST_TABLE_HEIGHT = 56
+_MARGIN, _GAP = 12, 6
 _MOST_IMAGES = 10_000_000
 
 
@@ -92,9 +96,23 @@ class MeasuresPanel(QWidget):
         self.pages.setDocumentMode(True)
         self.pages.setUsesScrollButtons(False)
         self.pages.addTab(self._page(self.view), "Measures")
-        self.pages.addTab(self._page(self.compared, self.refusal), "Compared runs")
+        self.pages.addTab(self._page(self.compared, self.refusal), "Compared")
+        self.counts_button = QToolButton()
+        self.counts_button.setText("Counts ▾")
+        self.counts_button.setToolTip("How many images, and how many samples")
+        self.counts_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.counts_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.counts_button.hide()
+        self._counts_sheet = QWidget()
+        QVBoxLayout(self._counts_sheet).setContentsMargins(8, 4, 8, 4)
+        counts_menu = QMenu(self.counts_button)
+        counts = QWidgetAction(counts_menu)
+        counts.setDefaultWidget(self._counts_sheet)
+        counts_menu.addAction(counts)
+        self.counts_button.setMenu(counts_menu)
+        self._is_folded = False
         self._corners = (
-            _row(self.pages, self.split, self.limit, self.samples, self.measure_button),
+            _row(self.pages, self.split, self.limit, self.samples, self.counts_button, self.measure_button),
             _row(self.pages, self.add_button, self.copy_button, self.forget_button),
         )
         self.pages.currentChanged.connect(self._show_corner)
@@ -104,7 +122,7 @@ class MeasuresPanel(QWidget):
         under_way.addWidget(self.progress, 1)
         under_way.addWidget(self.bar)
         column = QVBoxLayout(self)
-        column.setContentsMargins(12, 8, 12, 8)
+        column.setContentsMargins(_MARGIN, 8, _MARGIN, 8)
         column.setSpacing(6)
         column.addWidget(self.pages, 1)
         column.addLayout(under_way)
@@ -272,6 +290,43 @@ class MeasuresPanel(QWidget):
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self.comparison.as_text())
 
+    # --- places
+
+    def _fold(self, is_folded: bool) -> None:
+        """The counts behind a button, or in the row."""
+        if is_folded == self._is_folded:
+            return
+        self._is_folded = is_folded
+        row, sheet = self._corners[0].layout(), self._counts_sheet.layout()
+        assert isinstance(row, QHBoxLayout)
+        assert isinstance(sheet, QVBoxLayout)
+        for place, box in enumerate((self.limit, self.samples), start=1):
+            if is_folded:
+                sheet.addWidget(box)
+            else:
+                row.insertWidget(place, box)
+            box.show()
+        self.counts_button.setVisible(is_folded)
+        self._show_corner(self.pages.currentIndex())
+
+    def _width_with(self, *in_row: QWidget) -> int:
+        """Of the names of the pages with these beside them."""
+        corner = sum(widget.minimumWidth() or widget.sizeHint().width() for widget in in_row)
+        return self.pages.tabBar().sizeHint().width() + corner + _GAP * len(in_row) + 2 * _MARGIN
+
+    def minimumSizeHint(self) -> QSize:
+        """With the counts behind their button: no window is made larger for them."""
+        rows = (
+            (self.split, self.counts_button, self.measure_button),
+            (self.add_button, self.copy_button, self.forget_button),
+        )
+        return QSize(max(self._width_with(*row) for row in rows), super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The counts stand in the row where there is room for them."""
+        super().resizeEvent(event)
+        self._fold(self.width() < self._width_with(self.split, self.limit, self.samples, self.measure_button))
+
     # --- which measures apply
 
     @Slot()
@@ -308,7 +363,7 @@ def _row(parent: QWidget, *widgets: QWidget) -> QWidget:
     row.hide()
     layout = QHBoxLayout(row)
     layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(6)
+    layout.setSpacing(_GAP)
     for widget in widgets:
         if isinstance(widget, QPushButton):
             widget.setAutoDefault(False)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QPoint, Qt, QTimer, QUrl, Signal, Slot
+from PySide6.QtCore import QMargins, QPoint, QSize, Qt, QTimer, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
@@ -35,10 +35,11 @@ _NEAR = "panel.runs"
 LOOK_MS = 2000
 _REST_OF_LOOKS = 20.0  # so many times as long as a look took, at least, is rested after it
 _SHARES, _FIRST_WIDTH = (3, 2), 200
+_MARGINS = QMargins(12, 6, 12, 8)
 
 
 class RunsPanel(QWidget):
-    """Table at the left or above, curves and differences beside it.
+    """Table at the left or above, curves and differences beside it; behind tabs in a small panel.
 
     open_asked(Path): a person wants to look at this run in the window.
     """
@@ -75,14 +76,17 @@ class RunsPanel(QWidget):
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.setHandleWidth(10)
-        self.splitter.addWidget(self._with_tools())
+        self._runs_part = self._with_tools()
+        self.splitter.addWidget(self._runs_part)
         self.splitter.addWidget(self.pages)
         for place, share in enumerate(_SHARES):
             self.splitter.setStretchFactor(place, share)
         self.splitter.setSizes([share * _FIRST_WIDTH for share in _SHARES])
         self._is_split_chosen = False
+        self._sizes = self.splitter.sizes()
+        self.is_folded = False
         column = QVBoxLayout(self)
-        column.setContentsMargins(12, 6, 12, 8)
+        column.setContentsMargins(_MARGINS)
         column.addWidget(self.splitter)
         self._connect()
         self._show_folder()
@@ -356,7 +360,7 @@ class RunsPanel(QWidget):
     def memory(self) -> dict[str, Any]:
         """Folder, columns, order, choices of the plot, and marks; a table of plain values."""
         folder = {} if self._folder is None else {"folder": str(self._folder)}
-        split = {"split": self.splitter.sizes()} if self._is_split_chosen else {}
+        split = {"split": self._sizes if self.is_folded else self.splitter.sizes()} if self._is_split_chosen else {}
         there = {str(entry.path) for entry in self.table.entries}
         folder_name = str(self._looked_at)
         # Marks of runs that were seen to be gone are not kept for ever.
@@ -375,17 +379,58 @@ class RunsPanel(QWidget):
                 part.restore(kept)
         sizes = table.get("split")
         if isinstance(sizes, list) and len(sizes) == 2 and all(type(size) is int and size > 0 for size in sizes):
-            self.splitter.setSizes(sizes)
+            self._sizes = sizes
+            if not self.is_folded:
+                self.splitter.setSizes(sizes)
             self._is_split_chosen = True
         self._show_folder()
         self._show_state()
 
+    # --- places
+
+    def _fold(self, is_folded: bool) -> None:
+        """The table behind a tab of its own, before curves and differences, or beside them."""
+        if is_folded == self.is_folded:
+            return
+        self.is_folded = is_folded
+        if is_folded:
+            self._sizes = self.splitter.sizes()
+            self.pages.insertTab(0, self._runs_part, "Runs")
+            self.pages.setCurrentIndex(0)
+        else:
+            self.pages.removeTab(0)
+            self.splitter.insertWidget(0, self._runs_part)
+            self._runs_part.show()
+            self.splitter.setSizes(self._sizes)
+
+    def _has_room_for_both(self, is_wide: bool) -> bool:
+        table, curves, handle = (
+            self._runs_part.minimumSizeHint(),
+            self.curves.minimumSizeHint(),
+            self.splitter.handleWidth(),
+        )
+        room = self.rect().marginsRemoved(_MARGINS)
+        if is_wide:
+            return table.width() + handle + curves.width() <= room.width()
+        tabs = self.pages.tabBar().sizeHint().height()
+        return table.height() + handle + tabs + curves.height() <= room.height()
+
     # --- Qt
 
+    def minimumSizeHint(self) -> QSize:
+        """Of one part behind its tab: no window is made larger for two."""
+        margins, tabs = _MARGINS, self.pages.tabBar().sizeHint().height()
+        table, pages = self._runs_part.minimumSizeHint(), self.pages.minimumSizeHint()
+        return QSize(
+            max(table.width(), pages.width()) + margins.left() + margins.right(),
+            max(table.height() + tabs, pages.height()) + margins.top() + margins.bottom(),
+        )
+
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Side by side in a wide panel, above each other in a tall one."""
+        """Side by side in a wide panel, above each other in a tall one, folded in a small one."""
         super().resizeEvent(event)
         is_wide = self.width() > 1.2 * self.height()
+        self._fold(not self._has_room_for_both(is_wide))
         self.splitter.setOrientation(Qt.Orientation.Horizontal if is_wide else Qt.Orientation.Vertical)
 
     @Slot(object)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QFile
+from PySide6.QtCore import QFile, QStandardPaths
 
 from vae_explorer.errors import FileError
 from vae_explorer.runs.own_files import own_file, own_folder
@@ -40,8 +41,17 @@ def _move(folder: Path, run: Path) -> None:
         raise FileError(run, f"{run} is no run of this library any more.", "Look at the folder in a file browser.")
     if is_being_written(run):
         raise FileError(run, f"{run.name} is being written.", "Stop its training first, then delete it.")
+    _make_home_of_trash()
     if not QFile(str(run)).moveToTrash():
         raise FileError(
             run, f"{run.name} could not be moved to the trash.",
             "This disk may have none, or the folder may not be yours; a file browser can tell.",
         )  # fmt: skip
+
+
+def _make_home_of_trash() -> None:
+    """Qt makes the trash in the desktop's folder of data, but not that folder itself, as a fresh account has none."""
+    home = Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation))
+    # Where it cannot be made, the disk may have a trash of its own, and the move tells where it has none.
+    with contextlib.suppress(OSError):
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -22,6 +22,14 @@ class ChoiceField(QComboBox):
         self.setMinimumContentsLength(4)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
+    def show_whole(self, least: int) -> None:
+        """From now on as wide as its longest text where there is room, and at least so wide."""
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(least)
+        # The arrow has its own place; room for it twice would cost the last letters.
+        self.setStyleSheet("QComboBox { padding-right: 2px; }")
+
     def offer(self, entries: Sequence[tuple[str, Any]], chosen: Any, tips: Sequence[str] = ()) -> None:
         """Show these texts with their data, and which is chosen (None of them: an empty field).
 

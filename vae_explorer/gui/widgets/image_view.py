@@ -39,7 +39,7 @@ class ImageView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(96, 96)
+        self.setMinimumSize(64, 64)
         self.note = ""
         self._image: QImage | None = None
         self._pixels: UInt8 | None = None

@@ -44,7 +44,7 @@ class MapSurface(QWidget):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(240, 200)
+        self.setMinimumSize(240, 120)
         self.frame = MapFrame()
         self.note = ""
         self.axis_labels = ("", "")

@@ -64,7 +64,7 @@ class RunsTools(QWidget):
         row.setSpacing(6)
         for widget in (self.folder_button, self.search, self.filter_button, self.selected_button):
             row.addWidget(widget)
-        row.addWidget(self.count, 1)
+        row.addWidget(self.count, 2)
         row.setStretch(1, 1)
         self._show_filter()
 

@@ -20,6 +20,7 @@ from vae_explorer.models.catalogue import MODELS
 
 if TYPE_CHECKING:
     from vae_explorer.gui.side_by_side import Side, SideBySide
+    from vae_explorer.gui.widgets.map_frame import MapFrame
     from vae_explorer.latent.drawing import LayerInk
     from vae_explorer.latent.explorer import Explorer
     from vae_explorer.latent.map_rect import MapRect
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _SLOT = "beside_map"
 _SHORTEST_INTERVAL = 0.1
+_AIR = 4.0  # logical pixels between the outermost codes and the edge, as a code itself has a size
 
 
 class SideColumn(QWidget):
@@ -93,7 +95,16 @@ class SideColumn(QWidget):
     def fit(self) -> None:
         """Show all codes, and keep them in sight from now on."""
         self.is_following = True
-        self.map.glide_to(self.map.frame.fitted(self._extent))
+        self.map.glide_to(self._goal())
+
+    def _goal(self) -> MapFrame:
+        """Where the map shows all codes."""
+        frame = self.map.frame
+        side = max(min(frame.width, frame.height), 4 * _AIR)
+        return frame.fitted(self._extent.grown(side / (side - 2 * _AIR)))
+
+    def _is_fitting(self, goal: MapFrame) -> bool:
+        return self.map.frame.is_near(goal) and self.map.frame.rect.contains(self._extent)
 
     @Slot()
     def _ask(self) -> None:
@@ -127,11 +138,11 @@ class SideColumn(QWidget):
         self.plane.show_text(f"{picture.plane} · {picture.drawing.readout}")
         self._extent = picture.extent
         if self.is_following and not self.map.is_gliding:
-            goal = self.map.frame.fitted(self._extent)
+            goal = self._goal()
             if not self._has_fitted:
                 self._has_fitted = True
                 self.map.set_frame(goal)
-            elif not self.map.frame.is_near(goal):
+            elif not self._is_fitting(goal):
                 self.map.glide_to(goal)
         self.drawn.emit(picture)
 
@@ -148,8 +159,8 @@ class SideColumn(QWidget):
     @Slot()
     def _frame_changed(self) -> None:
         if self.is_following and self._has_fitted and not self.map.is_gliding:
-            goal = self.map.frame.fitted(self._extent)
-            if not self.map.frame.is_near(goal):
+            goal = self._goal()
+            if not self._is_fitting(goal):
                 self.map.set_frame(goal)
                 return
         self.refresh()

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import ctypes
 import gc
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
 
+import numpy as np
 import psutil
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, Qt
@@ -261,7 +263,11 @@ def test_buttons_of_dialogs_have_no_platform_icons(window: MainWindow) -> None:
 
 
 def resident_memory() -> int:
+    """In bytes, without what is free but not yet given back."""
     gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+    if trim is not None:
+        trim(0)
     return psutil.Process().memory_info().rss
 
 
@@ -284,11 +290,14 @@ def test_dialogs_and_docks_do_not_leak(window: MainWindow, qapp: QApplication, q
     settle(window, qtbot)
     cycle()
     widgets, objects = len(QApplication.allWidgets()), len(window.findChildren(object))
-    num_cycles = times(50, 2000)
-    memory = resident_memory()
-    for _ in range(num_cycles):
-        cycle()
+    num_cycles = times(5, 200)
+    memory = []
+    for _ in range(11):
+        for _ in range(num_cycles):
+            cycle()
+        memory.append(resident_memory())
     settle(window, qtbot)
-    assert (resident_memory() - memory) / num_cycles <= 20e3
+    # The middle one of ten: what the allocator takes from the system comes in steps of a megabyte.
+    assert np.median(np.diff(memory)) / num_cycles <= 20e3
     assert len(QApplication.allWidgets()) == widgets
     assert len(window.findChildren(object)) <= objects

@@ -195,7 +195,7 @@ def test_a_run_that_begins_anew_has_no_frame_of_before(tmp_path: Path) -> None:
 
 def test_a_child_looks_back_at_its_parents_time(tmp_path: Path) -> None:
     parent, _ = train_tiny(tmp_path / "parent")
-    child = fork(parent, checkpoint_near(parent, None), parent.config, tmp_path / "child")
+    child = fork(parent, checkpoint_near(parent, None), tiny_config(epochs=3), tmp_path / "child")
     assert of(child).steps == of(parent).steps
     assert of(child).weight_steps == of(parent).weight_steps
     np.testing.assert_array_equal(of(child).frames[1].codes_AD, of(parent).frames[1].codes_AD)

@@ -30,6 +30,7 @@ from vae_explorer.gui.session_words import State
 from vae_explorer.gui.tables.runs_table import COLUMN_OF
 from vae_explorer.runs import library, run_notes
 from vae_explorer.runs.metric_curves import MetricCurves
+from vae_explorer.runs.run_directory import RunDirectory
 from vae_explorer.runs.run_notes import RunNotes, read_notes
 from vae_explorer.runs.run_status import RunStatus
 from vae_explorer.runs.writer_lock import LOCK_FILE
@@ -308,6 +309,20 @@ def test_a_curve_grows_while_its_run_is_written(panel: RunsPanel, qtbot: QtBot, 
     (folder / "a" / "metrics.csv").unlink()
     qtbot.waitUntil(lambda: "metrics.csv is gone" in panel.curves.sentence.text(), timeout=WAIT_MS)
     assert len(panel.curves.plot.runs[0].curve.heldout_x) == before + 4, "what was read of it stays"
+
+
+def test_the_folder_of_the_run_in_the_window_is_one_choice_away(
+    panel: RunsPanel, qtbot: QtBot, folder: Path, tmp_path: Path
+) -> None:
+    own = panel.tools.own_action
+    assert not own.isEnabled(), "there is no run"
+    panel.session.run_directory = RunDirectory.open(folder / "a")
+    panel.choose_folder(tmp_path / "empty")
+    assert own.isEnabled()
+    own.trigger()
+    assert panel.folder == folder
+    assert not own.isEnabled(), "it is looked at"
+    qtbot.waitUntil(lambda: any(entry.name == "a" for entry in panel.table.entries), timeout=WAIT_MS)
 
 
 def test_the_settings_of_two_runs_are_compared(panel: RunsPanel, qtbot: QtBot) -> None:

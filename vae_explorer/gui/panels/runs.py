@@ -130,6 +130,7 @@ class RunsPanel(QWidget):
         menu.marked.connect(self.mark_selected)
         self.tools.folder_wanted.connect(self.choose_folder)
         self.tools.default_folder_wanted.connect(self.use_default_folder)
+        self.tools.own_folder_wanted.connect(self.use_own_folder)
         self.tools.browse_wanted.connect(self._browse_folder)
         self.tools.filtered.connect(self._show_state)
         theme.notifier().changed.connect(self._recolour)
@@ -158,12 +159,21 @@ class RunsPanel(QWidget):
         self._folder = None
         self._change_folder()
 
+    @Slot()
+    def use_own_folder(self) -> None:
+        """Look at the folder of the run that the window looks at."""
+        run = self.session.run_directory
+        if run is not None:
+            self.choose_folder(run.path.parent)
+
     def _change_folder(self) -> None:
         self._show_folder()
         self.look()
 
     def _show_folder(self) -> None:
         self.tools.show_folder(self.folder, self._folder is None)
+        run = self.session.run_directory
+        self.tools.own_action.setEnabled(run is not None and files.expanded(run.path.parent) != self.folder)
 
     # --- looking
 

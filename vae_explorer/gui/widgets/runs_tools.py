@@ -23,12 +23,14 @@ _SEARCH_WIDTH = 90
 class RunsTools(QWidget):
     """Folder, search, filter, and the menu of the selected runs.
 
-    folder_wanted(): a person wants to choose another one. default_folder_wanted(): that of new runs. browse_wanted():
-    to see the folder in the file browser. filtered(): other rows may be in sight.
+    folder_wanted(): a person wants to choose another one. default_folder_wanted(): that of new runs.
+    own_folder_wanted(): that of the run in the window. browse_wanted(): to see the folder in the file browser.
+    filtered(): other rows may be in sight.
     """
 
     folder_wanted = Signal()
     default_folder_wanted = Signal()
+    own_folder_wanted = Signal()
     browse_wanted = Signal()
     filtered = Signal()
 
@@ -41,6 +43,8 @@ class RunsTools(QWidget):
         self.default_action = self._folder_menu.addAction("Where new runs are saved")
         self.default_action.setCheckable(True)
         self.default_action.triggered.connect(self.default_folder_wanted)
+        self.own_action = self._folder_menu.addAction("Where the run in the window is")
+        self.own_action.triggered.connect(self.own_folder_wanted)
         self._folder_menu.addAction("Show in the file browser").triggered.connect(self.browse_wanted)
         self.folder_button.setMenu(self._folder_menu)
         self.search = QLineEdit()

@@ -78,8 +78,9 @@ QPushButton:pressed { background: $pressed; }
 QPushButton:focus { border-color: $accent; }
 QPushButton:disabled { color: $faint; border-color: $border; }
 QPushButton:default, QPushButton[variant="primary"] {
-    background: $accent; color: $accent_text; border-color: $accent; font-weight: 600;
+    background: $accent; color: $accent_text; border-color: $accent;
 }
+QPushButton[variant="primary"] { font-weight: 600; }
 QPushButton:default:hover, QPushButton[variant="primary"]:hover {
     background: $accent_hover; border-color: $accent_hover;
 }

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PySide6.QtCore import QMessageLogContext, QObject, Qt, QtMsgType, Signal, Slot
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QFont, QFontMetrics, QGuiApplication
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -27,6 +27,8 @@ from vae_explorer.gui.threads.failure import failure_of
 from vae_explorer.runs import files
 from vae_explorer.training.run_config import RunConfig, default_config, with_value
 from vae_explorer.training.trainer import Trainer
+
+_PADDING = 14
 
 
 def posted_by(session: Session) -> list[Message]:
@@ -45,6 +47,9 @@ class Alarm(QObject):
     @Slot()
     def fail(self) -> None:
         raise RuntimeError("the slot is broken")
+
+    def need(self, more: object) -> None:
+        """Takes what the signal does not give."""
 
 
 @pytest.mark.qt_no_exception_capture
@@ -395,3 +400,25 @@ def test_the_form_is_as_it_was_left(open_window: Callable[..., MainWindow], qtbo
     remembered = Settings().config()
     assert remembered is not None
     assert remembered.training.epochs == 33
+
+
+def test_the_whole_name_of_the_button_that_copies_is_to_be_read(window: MainWindow, qapp: QApplication) -> None:
+    window.error_reports.show_report("broken")
+    dialog = window.error_reports.dialog
+    assert dialog is not None
+    button = dialog.copy_button
+    drawn = QFont(button.font())
+    drawn.setWeight(QFont.Weight.DemiBold)
+    assert button.isDefault()
+    assert QFontMetrics(drawn).horizontalAdvance(button.text()) + 2 * _PADDING <= button.width()
+
+
+@pytest.mark.qt_no_exception_capture
+def test_a_slot_that_cannot_be_called_is_reported_with_the_place_of_its_signal(window: MainWindow) -> None:
+    alarm = Alarm()
+    alarm.rung.connect(alarm.need)
+    alarm.rung.emit()
+    (report,) = window.error_reports.reports
+    assert "missing 1 required positional argument" in report
+    assert "alarm.rung.emit()" in report
+    assert "error_report.py" not in report

@@ -40,6 +40,8 @@ def check_places(window: MainWindow) -> None:
 
 
 def test_no_panel_lies_over_another(small_window: MainWindow, qtbot: QtBot) -> None:
+    small_window.panel("bound_curves").follow.show()
+    small_window.panel("kl_dimensions").count.setText("16 of 16 active")
     for dock in small_window.docks.values():
         dock.show()
         dock.raise_()

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
     from vae_explorer.gui.settings import Settings
 
-_ICON_INK = {"train": "accent_text"}
-
 
 class Commands(QObject):
     """Holds the actions by id, keeps them enabled as the session's state allows, and carries them out."""
@@ -84,8 +82,7 @@ class Commands(QObject):
             return
         for record in self.records:
             if record.icon:
-                ink = getattr(colours, _ICON_INK.get(record.icon, "text"))
-                self.actions[record.id].setIcon(icon(record.icon, ink, colours.faint))
+                self.actions[record.id].setIcon(icon(record.icon, colours.text, colours.faint))
         self._show_pause(colours)
 
     @Slot()

@@ -59,6 +59,7 @@ class ErrorReportDialog(QDialog):
         self.text.setAccessibleName("Error report")
         self.copy_button = QPushButton("Copy report")
         self.copy_button.setDefault(True)
+        self.copy_button.setProperty("variant", "primary")
         self.copy_button.clicked.connect(self.copy)
         close_button = QPushButton("Close")
         close_button.setAutoDefault(False)
@@ -150,7 +151,12 @@ class ErrorReports(QObject):
         if issubclass(kind, KeyboardInterrupt):
             self._parent_widget.close()
             return
-        self.reported.emit("".join(traceback.format_exception(kind, error, trace)))
+        lines = traceback.format_exception(kind, error, trace)
+        if trace is None:
+            # A slot that does not take what its signal gives fails before its first line: who emitted is all there is.
+            emitting = traceback.format_list(traceback.extract_stack()[:-1])
+            lines = [*lines, "Raised by the call of a slot, which was reached from:\n", *emitting]
+        self.reported.emit("".join(lines))
         self._call_previous(0, kind, error, trace)
 
     def _thread_exception(self, hooked: threading.ExceptHookArgs) -> None:

@@ -19,11 +19,12 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QSizePolicy, QTabWidget, QToolBar, QToolButton, QWidget
 
+from vae_explorer.gui import theme
 from vae_explorer.gui.actions import MENUS, TOOLBAR
 from vae_explorer.gui.commands import Commands
 from vae_explorer.gui.default_layout import is_on_a_screen, place_docks, show_what_suits, take_default_size
 from vae_explorer.gui.error_report import ErrorReports
-from vae_explorer.gui.icons import application_icon
+from vae_explorer.gui.icons import application_icon, icon
 from vae_explorer.gui.message_bar import MessageBar
 from vae_explorer.gui.panel_dock import PanelDock
 from vae_explorer.gui.progress_strip import ProgressStrip
@@ -172,6 +173,10 @@ class MainWindow(QMainWindow):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             if name == "action.train" and isinstance(button, QToolButton):
                 button.setProperty("variant", "primary")
+                self._train_button = button
+                # The menu shows the action's icon on its own ground; each change of the action brings it back here.
+                self.commands.actions[name].changed.connect(self._show_train_icon)
+                self._show_train_icon()
             if name == "action.pause":
                 # Its other name is longer: what stands to its right must not jump.
                 button.ensurePolished()
@@ -182,6 +187,10 @@ class MainWindow(QMainWindow):
         toolbar.addWidget(spacer)
         toolbar.addWidget(ProgressStrip(self.session))
         return toolbar
+
+    def _show_train_icon(self) -> None:
+        colours = theme.current()
+        self._train_button.setIcon(icon("train", colours.accent_text, colours.faint))
 
     def reset_layout(self) -> None:
         """Every panel in its first place."""

@@ -78,8 +78,9 @@ QPushButton:pressed { background: $pressed; }
 QPushButton:focus { border-color: $accent; }
 QPushButton:disabled { color: $faint; border-color: $border; }
 QPushButton:default, QPushButton[variant="primary"] {
-    background: $accent; color: $accent_text; border-color: $accent; font-weight: 600;
+    background: $accent; color: $accent_text; border-color: $accent;
 }
+QPushButton[variant="primary"] { font-weight: 600; }
 QPushButton:default:hover, QPushButton[variant="primary"]:hover {
     background: $accent_hover; border-color: $accent_hover;
 }
@@ -196,6 +197,18 @@ QTreeView, QListView, QTableView {
 QListView::item, QTreeView::item { padding: 4px 6px; border-radius: 4px; }
 QListView::item:hover, QTreeView::item:hover { background: $hover; }
 QListView::item:selected, QTreeView::item:selected { background: $selection; color: $text; }
+QListView::indicator, QTreeView::indicator, QTableView::indicator {
+    width: 13px; height: 13px; border-radius: 4px; border: 1px solid $faint; background: $raised;
+}
+QListView::indicator:checked, QTreeView::indicator:checked, QTableView::indicator:checked {
+    background: $accent; border-color: $accent; image: url(icons:check-$check.svg);
+}
+QListView::indicator:disabled, QTreeView::indicator:disabled, QTableView::indicator:disabled {
+    border-color: $border_strong; background: $panel;
+}
+QListView::indicator:checked:disabled, QTreeView::indicator:checked:disabled, QTableView::indicator:checked:disabled {
+    background: $border_strong;
+}
 QHeaderView { background: $panel; border: none; }
 QHeaderView::section {
     background: $panel; color: $muted; border: none; border-bottom: 1px solid $border; padding: 4px 8px;

@@ -79,7 +79,7 @@ class BoundCurvesPanel(QWidget):
         self.axis_choice = ChoiceField("Horizontal axis", tip)
         for name, title in AXES:
             self.axis_choice.addItem(title, name)
-        self.axis_choice.show_whole(104)
+        self.axis_choice.show_whole(92)
         self.axis_choice.currentIndexChanged.connect(self._axis_changed)
         self.smooth = QCheckBox("Smooth")
         self.smooth.setChecked(True)
@@ -110,7 +110,7 @@ class BoundCurvesPanel(QWidget):
         self.save_button = CurveSaveButton(self.session, self.board, self._columns, self.redraw)
         self.save_button.noted.connect(self._show_note)
         row = QHBoxLayout()
-        row.setSpacing(10)
+        row.setSpacing(6)
         for widget in (self.axis_choice, self.smooth, self.logarithmic, self.schedules, self.follow):
             row.addWidget(widget)
         row.addWidget(self.recipe)

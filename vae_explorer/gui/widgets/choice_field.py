@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import QComboBox, QSizePolicy, QStyle, QStyleOptionComboBox, QStylePainter
+
+_ARROW_WIDTH = 20
 
 
 class ChoiceField(QComboBox):
@@ -15,6 +17,7 @@ class ChoiceField(QComboBox):
 
     def __init__(self, name: str, tip: str = "") -> None:
         super().__init__()
+        self._arrow_width = 0
         self.setAccessibleName(name)
         self.setToolTip(tip)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -27,8 +30,13 @@ class ChoiceField(QComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.setMinimumWidth(least)
-        # The arrow has its own place; room for it twice would cost the last letters.
+        # The arrow has its own place; room for it twice would cost the last letters of a narrow field.
         self.setStyleSheet("QComboBox { padding-right: 2px; }")
+        self._arrow_width = _ARROW_WIDTH
+
+    def sizeHint(self) -> QSize:
+        """With room for the arrow, where the whole text is wanted."""
+        return super().sizeHint() + QSize(self._arrow_width, 0)
 
     def offer(self, entries: Sequence[tuple[str, Any]], chosen: Any, tips: Sequence[str] = ()) -> None:
         """Show these texts with their data, and which is chosen (None of them: an empty field).

@@ -119,13 +119,13 @@ def train_fork(
     `changed` makes the configuration of the parent's. Raises UserError as `train`, and where the checkpoint does
     not fit.
     """
-    from vae_explorer.runs.forking import checkpoint_near, fork
+    from vae_explorer.runs.forking import checkpoint_near, config_at, fork
     from vae_explorer.runs.run_directory import RunDirectory
 
     def lead(processes: Processes) -> int:
         run = RunDirectory.open(parent)
-        config = changed(run.config)
         checkpoint = checkpoint_near(run, step)
+        config = changed(config_at(run, checkpoint))
         plan.control(config, checkpoint.step)  # what is wrong with it is told before there is a folder
         child = fork(run, checkpoint, config, path)
         if not as_json:

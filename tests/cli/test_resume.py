@@ -17,7 +17,7 @@ from vae_explorer import cli
 from vae_explorer.export.course import Stage, course_of
 from vae_explorer.runs.checkpoint import MODEL_FILE, TRAINING_STATE_FILE
 from vae_explorer.runs.history import read_events, read_metrics
-from vae_explorer.runs.run_directory import RunDirectory
+from vae_explorer.runs.run_directory import Parent, RunDirectory
 from vae_explorer.runs.writer_lock import is_broken_off
 
 
@@ -97,6 +97,28 @@ def test_what_is_planned_wrongly_is_said_before_anything_is_done(
     assert all(line.startswith(text) for line, text in zip(lines, said, strict=True))
     assert (tmp_path / "run" / "events.jsonl").read_bytes() == before
     assert not (tmp_path / "child").exists()
+
+
+def test_a_fork_goes_on_with_what_was_changed_by_hand(tmp_path: Path) -> None:
+    words = ["--at-step", "9", "model.beta=3", "--at-step", "10", "training.learning_rate=0.002"]
+    assert cli.main(["train", *TINY, *words, "--run-dir", str(tmp_path / "run")]) == 0
+    fork = ["train", "--fork", str(tmp_path / "run"), "--epochs", "3"]
+    assert cli.main([*fork, "--run-dir", str(tmp_path / "as-it-was")]) == 0
+    assert cli.main([*fork, "--beta", "2", "--run-dir", str(tmp_path / "other")]) == 0
+    found = [RunDirectory.open(tmp_path / name).config for name in ("as-it-was", "other")]
+    assert [config.model.beta for config in found] == [3.0, 2.0]
+    assert [config.training.learning_rate for config in found] == [0.002, 0.002]
+
+
+def test_a_child_that_was_killed_before_it_had_its_parents_checkpoint_is_not_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    RunDirectory.create(tiny_config(), tmp_path / "child", Parent("run", 16))
+    assert cli.main(["train", "--resume", "--run-dir", str(tmp_path / "child")]) == 1
+    first, second = error_lines(capsys)
+    assert first == "child is a child of run that has no checkpoint to go on from."
+    assert second.startswith("Fork its parent again")
+    assert not (tmp_path / "child" / "events.jsonl").exists()
 
 
 def test_a_fork_with_other_batches_knows_its_steps_and_is_trained_again_by_its_recipe(tmp_path: Path) -> None:

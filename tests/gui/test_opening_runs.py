@@ -14,14 +14,16 @@ from pytestqt.qtbot import QtBot
 
 from tests.export.trained_models import small_config
 from tests.gui.conftest import WAIT_MS
-from tests.tiny_runs import tiny_config, train_tiny
+from tests.tiny_runs import make_trainer, tiny_config, train_tiny
 from vae_explorer.gui.main_window import MainWindow
 from vae_explorer.gui.session import Session, State
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.runs.arrangement_file import FILE
-from vae_explorer.runs.checkpoint import read_checkpoint
+from vae_explorer.runs.checkpoint import read_checkpoint, write_checkpoint
 from vae_explorer.runs.history import read_metrics
 from vae_explorer.runs.run_directory import RunDirectory
+from vae_explorer.training.control import Control
+from vae_explorer.training.events import Finished
 from vae_explorer.training.run_config import RunConfig, with_value
 
 Opener = Callable[..., MainWindow]
@@ -158,6 +160,30 @@ def test_a_fork_whose_weights_do_not_fit_is_refused(open_window: Opener, qtbot: 
         window.commands.actions["action.fork_run"].trigger()
     assert "do not fit the changed settings" in told.args[0].text
     qtbot.waitUntil(lambda: session.state is State.FAILED, timeout=WAIT_MS)
+
+
+def test_a_fork_begins_at_the_checkpoint_nearest_to_the_moment_that_is_looked_at(
+    open_window: Opener, qtbot: QtBot, stored: RunDirectory
+) -> None:
+    first = make_trainer(stored.config)
+    control = Control()
+    control.stop_at(8)
+    last = list(first.run(control))[-1]
+    assert isinstance(last, Finished)
+    assert last.state is not None
+    write_checkpoint(stored, last.state)
+    window = open_window(tiny_config())
+    session = opened(window, qtbot, stored.path)
+    qtbot.waitUntil(lambda: len(session.timeline.steps) > 2, timeout=WAIT_MS)
+    session.timeline.go_to(1)
+    qtbot.waitUntil(lambda: session.timeline.moment is not None, timeout=WAIT_MS)
+    assert session.timeline.moment is not None
+    assert session.timeline.moment.step < 12
+    window.commands.actions["action.fork_run"].trigger()
+    wait_for_end(qtbot, session)
+    child = RunDirectory.open(session.run_directory.path)
+    assert child.parent is not None
+    assert child.parent.step == 8
 
 
 def test_a_fork_that_would_have_nothing_to_train_is_not_begun(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from vae_explorer.errors import FileError, UserError, nearest_hint
 from vae_explorer.runs import files
+from vae_explorer.runs.run_directory import require_outside_runs
 
 if TYPE_CHECKING:
     from vae_explorer.evaluation.images import ScoredImages
@@ -47,6 +48,7 @@ def export(name: str, run: Path, out: Path) -> tuple[str, ...]:
     if what is None:
         raise UserError(f"A run has no '{name}' to export.", nearest_hint(name, EXPORTABLES))
     require_ending(what, out)
+    require_outside_runs(out)
     if "" in what.endings and not out.suffix:
         _require_free(out)
     return what.write(run, out)

@@ -110,7 +110,8 @@ ACTIONS: tuple[ActionRecord, ...] = (
     ),
     ActionRecord(
         "action.fork_run", "Fork this run", "Training",
-        "Train a child of this run from its newest checkpoint with the settings in the form", "fork_run",
+        "Train a child of this run with the settings in the form, from its newest checkpoint or, where the time slider "
+        "shows an earlier moment, from the one nearest to that", "fork_run",
         enabled_in=CAN_TRAIN,
     ),
     ActionRecord(

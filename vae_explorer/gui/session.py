@@ -114,14 +114,18 @@ class Session(SessionThreads):
         self._train_from(GoOn(run), config, {path: value for path, value in asked.items() if value != now[path]})
 
     def fork_run(self) -> None:
-        """Train a child of the run that is looked at from its newest checkpoint, with the settings of the form."""
+        """Train a child of the run that is looked at with the settings of the form, from its checkpoint nearest to the
+        moment that the time slider shows.
+        """
         if self.run_directory is None or self.state not in CAN_TRAIN or self._training is not None:
             return
-        if self.progress is not None and self.progress.epoch >= self.config.training.epochs:
+        moment = self.timeline.moment if self.timeline.is_past else None
+        progress = self.progress
+        if moment is None and progress is not None and progress.epoch >= self.config.training.epochs:
             words = epochs_words(self.config.training.epochs)
             self.post("info", f"A fork would have nothing to train: this is the end of {words}.", "Raise Epochs first.")
             return
-        self._train_from(Fork(self.run_directory), self.config, {})
+        self._train_from(Fork(self.run_directory, None if moment is None else moment.step), self.config, {})
 
     def _train_from(self, origin: GoOn | Fork, config: RunConfig, changes: dict[str, float]) -> None:
         dataset = self._matching_dataset_for(config)

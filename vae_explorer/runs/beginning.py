@@ -26,11 +26,17 @@ Beginning: TypeAlias = TrainingState | StartWeights | None
 def beginning_of(run: RunDirectory) -> Beginning:
     """Where the run in that folder goes on: at its newest good checkpoint; without one, as it began.
 
-    Raises FileError where all checkpoints, or the weights it began with, are damaged.
+    Raises FileError where all checkpoints, or the weights it began with, are damaged, and for a child that lacks the
+    checkpoint of its parent.
     """
     checkpoint = newest_good_checkpoint(run)
     if checkpoint is not None:
         return checkpoint.state
+    if run.parent is not None:
+        raise FileError(
+            run.path, f"{run.name} is a child of {run.parent.name} that has no checkpoint to go on from.",
+            "Fork its parent again, into another folder.",
+        )  # fmt: skip
     path = run.path / START_WEIGHTS_FILE
     return read_start_weights(path, run.config) if files.exists(path) else None
 

@@ -16,6 +16,7 @@ from vae_explorer.runs.frames import copy_frames
 from vae_explorer.runs.resuming import newest_good_checkpoint, rows_up_to
 from vae_explorer.runs.run_directory import Parent, RunDirectory
 from vae_explorer.runs.run_words import epochs_words
+from vae_explorer.training.run_config import live_values, with_value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,16 @@ def checkpoint_near(run: RunDirectory, step: int | None) -> Checkpoint:
     if newest is None:
         raise FileError(run.path, f"{run.name} has no checkpoint to fork from.", "Train it until its first checkpoint.")
     return newest
+
+
+def config_at(run: RunDirectory, checkpoint: Checkpoint) -> RunConfig:
+    """The settings of the run with the live ones as they were at the checkpoint, whatever had been changed by hand."""
+    config = run.config
+    for path in live_values(config):
+        value = checkpoint.state.progress.get(path.partition(".")[2])
+        if value is not None:
+            config = with_value(config, path, float(value))
+    return config
 
 
 def fork(parent: RunDirectory, checkpoint: Checkpoint, config: RunConfig, path: Path | None = None) -> RunDirectory:

@@ -57,9 +57,10 @@ class GoOn:
 
 @dataclass(frozen=True)
 class Fork:
-    """Train a child of this run from its newest checkpoint."""
+    """Train a child of this run from its checkpoint nearest to `step`, the newest without one."""
 
     parent: RunDirectory
+    step: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,9 +158,9 @@ class TrainingThread(threading.Thread):
         match self._origin:
             case GoOn(run):
                 run_directory = RunDirectory(run.path, self._config, run.parent)
-            case Fork(parent):
+            case Fork(parent, step):
                 path = new_run_path(self._runs_folder, self._config)
-                run_directory = fork(parent, checkpoint_near(parent, None), self._config, path)
+                run_directory = fork(parent, checkpoint_near(parent, step), self._config, path)
             case None:
                 return RunDirectory.create(self._config, new_run_path(self._runs_folder, self._config)), None
         return run_directory, beginning_of(run_directory)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from vae_explorer.errors import FileError, UserError, nearest_hint
 from vae_explorer.runs import files
-from vae_explorer.runs.run_directory import require_outside_runs
 
 if TYPE_CHECKING:
     from vae_explorer.evaluation.images import ScoredImages
@@ -44,11 +43,13 @@ def export(name: str, run: Path, out: Path) -> tuple[str, ...]:
 
     Raises UserError for an unknown thing, FileError for a name that does not suit it or a file that was not good.
     """
+    from vae_explorer.runs.own_names import require_not_of_a_run
+
     what = EXPORTABLES.get(name)
     if what is None:
         raise UserError(f"A run has no '{name}' to export.", nearest_hint(name, EXPORTABLES))
     require_ending(what, out)
-    require_outside_runs(out)
+    require_not_of_a_run(out)
     if "" in what.endings and not out.suffix:
         _require_free(out)
     return what.write(run, out)

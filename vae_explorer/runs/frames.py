@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 ANCHORS_FILE = "anchors.safetensors"
+FRAMES_FOLDER = "frames"
 
 _SUFFIX = ".safetensors"
 _WEIGHTS = "-weights"
@@ -90,7 +91,7 @@ class RecordedFrames:
 
 def frames_folder(run: RunDirectory) -> Path:
     """Where the frames are; not there before the first."""
-    return run.path / "frames"
+    return run.path / FRAMES_FOLDER
 
 
 def write_frames(run: RunDirectory, taken: Sequence[FrameTaken]) -> tuple[int, ...]:

@@ -42,15 +42,10 @@ FORMAT_VERSION = 1
 CONFIG_FILE = "run.toml"
 METRICS_FILE = "metrics.csv"
 EVENTS_FILE = "events.jsonl"
+CHECKPOINTS_FOLDER = "checkpoints"
+SAMPLES_FOLDER = "samples"
 START_WEIGHTS_FILE = "start_weights.safetensors"
 RUNS_VARIABLE = "VAE_EXPLORER_RUNS"
-
-_OWN_PARTS = frozenset(
-    {
-        CONFIG_FILE, METRICS_FILE, EVENTS_FILE, START_WEIGHTS_FILE, "checkpoints", "frames", "arrangement.json",
-        "notes.toml", "writer.lock",
-    }
-)  # fmt: skip
 
 _HEAD = ("format_version", "name", "created", "environment", "parent")
 _PACKAGES = ("torch", "numpy", "safetensors")
@@ -116,12 +111,12 @@ class RunDirectory:
     @property
     def checkpoints_folder(self) -> Path:
         """Where the checkpoints are; not there before the first."""
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS_FOLDER
 
     @property
     def samples_folder(self) -> Path:
         """Where sample grids of this run go by default; not there before the first."""
-        return self.path / "samples"
+        return self.path / SAMPLES_FOLDER
 
     def checkpoints(self) -> tuple[Path, ...]:
         """Folders of all checkpoints, oldest first."""
@@ -248,22 +243,6 @@ def require_plain_file(path: Path, hint: str) -> None:
         raise files.file_error(path, error, "read") from error
     if not stat.S_ISREG(mode):
         raise FileError(path, f"{path} is not a plain file.", hint)
-
-
-def require_outside_runs(path: Path) -> None:
-    """Raise FileError where a file of that name would take the place of what a run is made of."""
-    path = files.expanded(path)
-    try:
-        whole = path.resolve()
-    except (OSError, RuntimeError):
-        return  # a loop of links: whoever writes there is told
-    for folder in whole.parents:
-        own = _OWN_PARTS if whole.relative_to(folder).parts[0] in _OWN_PARTS else ()
-        if own and files.exists(folder / CONFIG_FILE):
-            raise FileError(
-                path, f"{path} would take the place of what the run {folder.name} is made of.",
-                "Choose another name or folder.",
-            )  # fmt: skip
 
 
 def new_run_path(parent: Path, config: RunConfig) -> Path:

@@ -23,6 +23,7 @@ from vae_explorer.runs.run_directory import (
     CONFIG_FILE,
     EVENTS_FILE,
     METRICS_FILE,
+    SAMPLES_FOLDER,
     Parent,
     parent_in,
     run_config_from_file_table,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from vae_explorer.models.record import Term
     from vae_explorer.training.run_config import RunConfig
 
-SAMPLES_FOLDER = "samples"
 _OWN_PARTS = (METRICS_FILE, EVENTS_FILE, NOTES_FILE, SAMPLES_FOLDER)
 _NOTHING: Mapping[str, float] = MappingProxyType({})
 

@@ -20,13 +20,14 @@ from tests.export.trained_models import trained_run
 from tests.tiny_runs import tiny_config, train_tiny
 from vae_explorer import cli
 from vae_explorer.config import read_toml
-from vae_explorer.export.course import Change, Stage, course_of
+from vae_explorer.export.course import Stage, course_of
 from vae_explorer.export.recipe import CONFIGURATION, SCRIPT
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.record import ModelRecord
 from vae_explorer.runs.checkpoint import model_from_run
 from vae_explorer.runs.history import read_metrics
 from vae_explorer.runs.run_directory import START_WEIGHTS_FILE, RunDirectory, read_any_config
+from vae_explorer.training.events import SettingChanged
 from vae_explorer.training.run_config import run_config_to_table, with_value
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -248,7 +249,14 @@ def started(step: int, epochs: int, processes: int = 1) -> dict[str, object]:
 
 
 def changed(step: int, beta: float) -> dict[str, object]:
-    return {"event": "setting_changed", "step": step, "path": "model.beta", "old": 1.0, "new": beta}
+    return {
+        "event": "setting_changed", "step": step, "images_seen": 100, "seconds": 0.5, "path": "model.beta", "old": 1.0,
+        "new": beta,
+    }  # fmt: skip
+
+
+def marked(step: int, beta: float) -> SettingChanged:
+    return SettingChanged(path="model.beta", old=1.0, new=beta, step=step, images_seen=100, seconds=0.5)
 
 
 def test_a_course_forgets_what_a_kill_took_back() -> None:
@@ -260,8 +268,8 @@ def test_a_course_forgets_what_a_kill_took_back() -> None:
     ]  # fmt: skip
     course = course_of(events, tiny_config(), 40)
     assert course.stages == (
-        Stage(0, 20, 3, 1, False, (Change(4, "model.beta", 2.0), Change(12, "model.beta", 3.0))),
-        Stage(20, 40, 6, 2, False, (Change(20, "model.beta", 4.0), Change(25, "model.beta", 1.0))),
+        Stage(0, 20, 3, 1, False, (marked(4, 2.0), marked(12, 3.0))),
+        Stage(20, 40, 6, 2, False, (marked(20, 4.0), marked(25, 1.0))),
     )
     assert course_of(events, tiny_config(), None).stages[-1].end == 60
     assert course_of(events, tiny_config(), 20).stages == (dataclasses.replace(course.stages[0]),)

@@ -343,7 +343,10 @@ def test_the_settings_of_two_runs_are_compared(panel: RunsPanel, qtbot: QtBot) -
 def test_two_runs_with_the_same_settings_may_have_been_trained_otherwise(
     panel: RunsPanel, qtbot: QtBot, folder: Path
 ) -> None:
-    change = {"event": "setting_changed", "step": 50, "path": "model.beta", "old": 1.0, "new": 3.0}
+    change = {
+        "event": "setting_changed", "step": 50, "images_seen": 100, "seconds": 0.5, "path": "model.beta", "old": 1.0,
+        "new": 3.0,
+    }  # fmt: skip
     make_run(folder / "x", num_rows=60)
     make_run(folder / "y", num_rows=60, events=(STARTED, change, COMPLETED))
     panel.look()

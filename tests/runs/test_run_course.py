@@ -12,7 +12,10 @@ from vae_explorer.runs.run_course import course_words
 
 
 def change(step: int, value: object, path: object = "model.beta") -> dict[str, object]:
-    return {"event": "setting_changed", "step": step, "path": path, "old": 1.0, "new": value}
+    return {
+        "event": "setting_changed", "step": step, "images_seen": 100, "seconds": 0.5, "path": path, "old": 1.0,
+        "new": value,
+    }  # fmt: skip
 
 
 def words_of(folder: Path) -> str:

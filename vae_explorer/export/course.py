@@ -12,19 +12,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vae_explorer.errors import UserError
+from vae_explorer.runs.stored_run import changes_in
 from vae_explorer.training.run_config import setting_at, with_value
 
 if TYPE_CHECKING:
+    from vae_explorer.training.events import SettingChanged
     from vae_explorer.training.run_config import RunConfig
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A live setting that was changed after `step` steps."""
-
-    step: int
-    path: str
-    value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +32,7 @@ class Stage:
     epochs: int
     num_processes: int
     is_whole: bool
-    changes: tuple[Change, ...] = ()
+    changes: tuple[SettingChanged, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +56,19 @@ def course_of(events: Sequence[Mapping[str, Any]], config: RunConfig, end: int |
 
     A start takes back what was done after its step: the run had been broken off, and went on from a checkpoint.
     """
+    told = [event for event in events if event.get("event") in {"started", "setting_changed"}]
+    readable = [event for event in told if _is_as_written(event, config)]
     starts: list[_Start] = []
-    changes: list[Change] = []
-    num_left_out = 0
-    for event in events:
-        try:
-            if event.get("event") == "started":
-                start = _start_in(event)
-                starts = [earlier for earlier in starts if earlier.step < start.step]
-                changes = [change for change in changes if change.step <= start.step]
-                if not starts or replace(starts[-1], step=start.step) != start:
-                    starts.append(start)
-            elif event.get("event") == "setting_changed":
-                changes.append(_change_in(event, config))
-        except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError, UserError):
-            num_left_out += 1
-    return Course(_stages(starts, changes, end), num_left_out)
+    for event in readable:
+        if event["event"] == "started":
+            start = _start_in(event)
+            starts = [earlier for earlier in starts if earlier.step < start.step]
+            if not starts or replace(starts[-1], step=start.step) != start:
+                starts.append(start)
+    return Course(_stages(starts, changes_in(readable), end), len(told) - len(readable))
 
 
-def _stages(starts: Sequence[_Start], changes: Sequence[Change], end: int | None) -> tuple[Stage, ...]:
+def _stages(starts: Sequence[_Start], changes: Sequence[SettingChanged], end: int | None) -> tuple[Stage, ...]:
     if end is not None:  # what was begun and never saved has left nothing
         starts = [start for number, start in enumerate(starts) if number == 0 or start.step < end]
     stages = []
@@ -105,9 +92,13 @@ def _start_in(event: Mapping[str, Any]) -> _Start:
     return found
 
 
-def _change_in(event: Mapping[str, Any], config: RunConfig) -> Change:
-    change = Change(int(event["step"]), str(event["path"]), float(event["new"]))
-    if change.step < 0 or not math.isfinite(change.value) or not setting_at(config, change.path).live:
-        raise ValueError("no change of a live setting")
-    with_value(config, change.path, change.value)
-    return change
+def _is_as_written(event: Mapping[str, Any], config: RunConfig) -> bool:
+    try:
+        if event["event"] == "started":
+            _start_in(event)
+            return True
+        (change,) = changes_in([event])
+        with_value(config, change.path, change.new)
+        return change.step >= 0 and math.isfinite(change.new) and setting_at(config, change.path).live
+    except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError, UserError):
+        return False

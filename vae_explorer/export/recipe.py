@@ -181,7 +181,7 @@ def _training(stages: Sequence[Stage], begin: str) -> list[str]:
         words = [_program(stage.num_processes), begin if number == 0 else "train --resume", f"--epochs {stage.epochs}"]
         if not stage.is_whole:
             words.append(f"--until-step {stage.end}")
-        words += [f"--at-step {change.step} {change.path}={change.value!r}" for change in stage.changes]
+        words += [f"--at-step {change.step} {change.path}={change.new!r}" for change in stage.changes]
         commands.append(" ".join([*words, '--run-dir "$run"']))
     return commands or [f'{_program(1)} {begin} --run-dir "$run"']
 

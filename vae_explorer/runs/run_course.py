@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vae_explorer.errors import UserError
@@ -11,25 +10,18 @@ from vae_explorer.runs.history import read_events
 from vae_explorer.runs.own_files import own_file
 from vae_explorer.runs.run_directory import RunDirectory
 from vae_explorer.runs.run_words import plain
+from vae_explorer.runs.stored_run import changes_in
 from vae_explorer.training.run_config import setting_at
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from vae_explorer.runs.run_summary import RunSummary
+    from vae_explorer.training.events import SettingChanged
     from vae_explorer.training.run_config import RunConfig
 
 _MOST_SAID = 3
 _MOST_BYTES = 20_000_000  # of events; ten times what a day of training leaves
-
-
-@dataclass(frozen=True, slots=True)
-class ChangedByHand:
-    """A live setting, by its label, that became `value` after `step` steps."""
-
-    step: int
-    label: str
-    value: float
 
 
 class ChangeReader:
@@ -37,9 +29,9 @@ class ChangeReader:
 
     def __init__(self) -> None:
         self._read: tuple[object, ...] = ()
-        self._changes: tuple[ChangedByHand, ...] = ()
+        self._changes: tuple[SettingChanged, ...] = ()
 
-    def read(self, path: Path, config: RunConfig) -> tuple[ChangedByHand, ...]:
+    def read(self, path: Path, config: RunConfig) -> tuple[SettingChanged, ...]:
         """The changes that still count, in their order; none where the events cannot be read."""
         run = RunDirectory(path, config)
         status = own_file(run.events_file)
@@ -57,24 +49,20 @@ def course_words(run: RunSummary) -> str:
     if run.parent is not None:
         sentences.append(f"{run.label} is a child of {plain(run.parent.name)}, from its step {run.parent.step:,}.")
     if run.changes:
-        said = [f"{change.label} became {change.value:g} after step {change.step:,}" for change in run.changes]
+        said = [
+            f"{setting_at(run.config, change.path).label} became {change.new:g} after step {change.step:,}"
+            for change in run.changes
+        ]
         more = f", and {len(said) - _MOST_SAID} more changes" if len(said) > _MOST_SAID else ""
         sentences.append(f"In {run.label} {', '.join(said[:_MOST_SAID])}{more}.")
     return " ".join(sentences)
 
 
-def _changes(run: RunDirectory) -> tuple[ChangedByHand, ...]:
-    found: list[ChangedByHand] = []
+def _changes(run: RunDirectory) -> tuple[SettingChanged, ...]:
     try:
-        for event in read_events(run, ("started", "setting_changed")):
-            step = int(event["step"])
-            if event["event"] == "started":  # which takes back what came after its step
-                found = [change for change in found if change.step <= step]
-                continue
-            change = ChangedByHand(step, setting_at(run.config, str(event["path"])).label, float(event["new"]))
-            if not math.isfinite(change.value):
-                return ()
-            found.append(change)
+        changes = changes_in(read_events(run, ("started", "setting_changed")))
+        for change in changes:
+            setting_at(run.config, change.path)
     except (UserError, KeyError, TypeError, ValueError, OverflowError):
         return ()
-    return tuple(found)
+    return changes if all(math.isfinite(change.new) for change in changes) else ()

@@ -18,7 +18,7 @@ from vae_explorer.runs.comparable import bound_of, score_term
 from vae_explorer.runs.growing_metrics import GrowingMetrics
 from vae_explorer.runs.metric_rows import MetricHeader, only_split
 from vae_explorer.runs.own_files import own_file, own_files, own_folder
-from vae_explorer.runs.run_course import ChangedByHand, ChangeReader
+from vae_explorer.runs.run_course import ChangeReader
 from vae_explorer.runs.run_directory import (
     CONFIG_FILE,
     EVENTS_FILE,
@@ -34,6 +34,7 @@ from vae_explorer.runs.run_words import plain
 
 if TYPE_CHECKING:
     from vae_explorer.models.record import Term
+    from vae_explorer.training.events import SettingChanged
     from vae_explorer.training.run_config import RunConfig
 
 _OWN_PARTS = (METRICS_FILE, EVENTS_FILE, NOTES_FILE, SAMPLES_FOLDER)
@@ -71,7 +72,7 @@ class RunSummary:
     thumbnail: Picture | None
     remark: str = ""
     parent: Parent | None = None
-    changes: tuple[ChangedByHand, ...] = ()
+    changes: tuple[SettingChanged, ...] = ()
 
     @property
     def name(self) -> str:

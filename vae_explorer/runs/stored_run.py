@@ -60,7 +60,7 @@ def read_told(run: RunDirectory) -> tuple[Started | None, tuple[SettingChanged, 
     lines = read_events(run)
     try:
         started = _started(lines, run.config, run.name)
-        changes = _changes(lines)
+        changes = changes_in(lines)
         for change in changes:
             with_value(run.config, change.path, change.new)
     except (KeyError, TypeError, ValueError, OverflowError, UserError) as error:
@@ -96,8 +96,11 @@ def _started(lines: Sequence[Mapping[str, Any]], config: RunConfig, name: str) -
     )  # fmt: skip
 
 
-def _changes(lines: Sequence[Mapping[str, Any]]) -> tuple[SettingChanged, ...]:
-    """The changes in their order; a start at an earlier step takes back those after it."""
+def changes_in(lines: Sequence[Mapping[str, Any]]) -> tuple[SettingChanged, ...]:
+    """The changes that events tell, in their order; a start at an earlier step takes back those after it.
+
+    Raises KeyError, TypeError, ValueError or OverflowError for a line that is not as it was written.
+    """
     found: list[SettingChanged] = []
     for line in lines:
         if line.get("event") == "started":

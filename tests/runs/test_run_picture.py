@@ -13,6 +13,7 @@ from PIL import Image
 from tests.export.trained_models import small_config
 from tests.tiny_runs import make_trainer, tiny_config, train_tiny
 from vae_explorer.errors import FileError
+from vae_explorer.latent.explorer import Explorer
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.record import ModelRecord
 from vae_explorer.runs import files
@@ -66,6 +67,14 @@ def test_a_picture_that_cannot_be_written_is_never_worth_a_run(tmp_path: Path, m
     run = trained(tmp_path / "run", tiny_config())
     assert read_events(run)[-1]["reason"] == "completed"
     assert not (run.samples_folder / END_PICTURE).exists()
+
+
+def test_nor_is_one_that_there_is_no_memory_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(Explorer, "sample", exhausted)
+    assert read_events(trained(tmp_path / "run", tiny_config()))[-1]["reason"] == "completed"
 
 
 def test_pictures_stand_in_rows_with_gaps_between_them() -> None:

@@ -5,7 +5,6 @@ Every grid has a generator of its own, so that saving one changes nothing else, 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import torch
-from PIL import Image, PngImagePlugin
 
 from vae_explorer.errors import FileError, UserError, nearest_hint
 from vae_explorer.latent.point_pictures import drawn
 from vae_explorer.models.ex_post_density import fit_ex_post_density
 from vae_explorer.runs import files
+from vae_explorer.runs.png import png_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -226,16 +225,6 @@ def save_png(path: Path, pixels: np.ndarray, text: Mapping[str, str]) -> None:
     if path.suffix.lower() != ".png":
         raise FileError(path, f"{path} does not end in .png.", "Grids are saved as PNG; give the name that ending.")
     files.write_bytes_atomic(path, png_bytes(pixels, text))
-
-
-def png_bytes(pixels: np.ndarray, text: Mapping[str, str]) -> bytes:
-    """The PNG file's content; tEXt chunks, or iTXt where the text is not ASCII."""
-    chunks = PngImagePlugin.PngInfo()
-    for key, value in text.items():
-        (chunks.add_text if value.isascii() else chunks.add_itxt)(key, value)
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, format="PNG", pnginfo=chunks)
-    return content.getvalue()
 
 
 def _reconstructions(

@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 
 from vae_explorer.errors import UserError
-from vae_explorer.export.images import png_bytes
 from vae_explorer.export.plot_axis import PlotAxis
 from vae_explorer.export.report_style import CLASS_COLOURS, role_class
 from vae_explorer.latent.code_layer import extent_of
@@ -29,6 +28,7 @@ from vae_explorer.latent.manifold import resampled, tiled
 from vae_explorer.latent.map_rect import MapRect
 from vae_explorer.latent.view_catalogue import FitData, ViewChoice, build_view, first_choice
 from vae_explorer.latent.views import PlaneView
+from vae_explorer.runs.png import png_bytes
 
 if TYPE_CHECKING:
     from vae_explorer.latent.drawing import Strokes

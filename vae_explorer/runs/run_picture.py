@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from vae_explorer.errors import UserError
 from vae_explorer.latent.explorer import Explorer
 from vae_explorer.runs import files
+from vae_explorer.runs.png import png_bytes
 
 if TYPE_CHECKING:
     from vae_explorer.runs.run_directory import RunDirectory
@@ -31,9 +30,9 @@ def keep_picture(trainer: Trainer, run: RunDirectory) -> None:
         pictures = pictures_of(trainer)
         if len(pictures):
             files.make_folder(run.samples_folder)
-            files.write_bytes_atomic(run.samples_folder / END_PICTURE, _png(tiled(pictures)))
-    except UserError:
-        return
+            files.write_bytes_atomic(run.samples_folder / END_PICTURE, png_bytes(tiled(pictures), {}))
+    except (UserError, RuntimeError, MemoryError):
+        return  # torch has no memory left (a RuntimeError), the disk is full, the model cannot: a run is worth more
 
 
 def pictures_of(trainer: Trainer) -> UInt8:
@@ -63,9 +62,3 @@ def tiled(pictures: UInt8) -> UInt8:
         top, left = row * (height + _GAP), column * (width + _GAP)
         tiles[top : top + height, left : left + width] = picture
     return tiles
-
-
-def _png(pixels: UInt8) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, format="PNG")
-    return content.getvalue()

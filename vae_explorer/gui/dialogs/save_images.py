@@ -310,7 +310,8 @@ class SaveImagesDialog(QDialog):
             path = path.with_name(f"{path.name}.png")
 
         def content() -> bytes:
-            from vae_explorer.export.images import png_bytes, png_text
+            from vae_explorer.export.images import png_text
+            from vae_explorer.runs.png import png_bytes
 
             snapshot, request = grid.request.snapshot, grid.request
             text = png_text(snapshot.run_name, snapshot.model_name, snapshot.step, request.spec.seed, request.kind)

@@ -253,7 +253,7 @@ def _session_around(widget: QWidget) -> SessionFacts | None:
 
 
 def _png(pixels: UInt8, facts: Mapping[str, str]) -> bytes:
-    from vae_explorer.export.images import png_bytes
+    from vae_explorer.runs.png import png_bytes
 
     return png_bytes(pixels, facts)
 

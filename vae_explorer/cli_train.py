@@ -39,18 +39,17 @@ class Plan:
         """What makes it happen. Raises UserError for a last step that is past, SettingError for a wrong change."""
         from vae_explorer.training.run_config import apply_assignment, live_values
 
+        past = [(step, "--at-step") for step, _ in self.changes if step < start_step]
         if self.last_step is not None and self.last_step <= start_step:
+            past.append((self.last_step, "--until-step"))
+        if past:
+            step, flag = past[0]
             raise UserError(
-                f"Step {self.last_step:,} is past: training goes on from step {start_step:,}.",
-                "Give --until-step a larger number, or leave it out.",
+                f"Step {step:,} is past: training goes on from step {start_step:,}.",
+                f"Give {flag} a larger number, or leave it out.",
             )
         control = Control()
         for step, assignment in self.changes:
-            if step < start_step:
-                raise UserError(
-                    f"Step {step:,} is past: training goes on from step {start_step:,}.",
-                    "Give --at-step a larger number, or leave it out.",
-                )
             changed, path = apply_assignment(config, assignment), assignment.partition("=")[0].strip()
             live = live_values(changed)
             if path not in live:

@@ -24,7 +24,13 @@ from vae_explorer.runs import files
 from vae_explorer.runs.checkpoint import MANIFEST_FILE, MODEL_FILE, checkpoint_contents
 from vae_explorer.runs.history import read_events
 from vae_explorer.runs.resuming import rows_up_to
-from vae_explorer.runs.run_directory import CONFIG_FILE, METRICS_FILE, START_WEIGHTS_FILE, RunDirectory
+from vae_explorer.runs.run_directory import (
+    CHECKPOINTS_FOLDER,
+    CONFIG_FILE,
+    METRICS_FILE,
+    START_WEIGHTS_FILE,
+    RunDirectory,
+)
 from vae_explorer.runs.start_weights import read_start_weights
 from vae_explorer.training.run_config import RunConfig, run_config_to_table, with_value
 
@@ -34,6 +40,10 @@ if TYPE_CHECKING:
 CONFIGURATION, SCRIPT, BEGINNING = "config.toml", "retrain.sh", "beginning"
 _SETTLED = {"device": "training.device", "precision": "training.precision", "num_threads": "training.num_threads"}
 _MADE_WITH = ("vae_explorer", "python", "torch", "numpy", "platform", "device_name")
+_BEGINNING_COMMANDS = (
+    'if [ -e "$run" ]; then echo "$run is there already; name a new folder." >&2; exit 1; fi',
+    f'cp -R "$here/{BEGINNING}" "$run"',
+)
 _LONGEST_TEXT = 120
 _MOST_MANIFEST_BYTES = 100_000
 
@@ -46,6 +56,16 @@ class Recipe:
     notes: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """How the first of the commands begins: what has to be done before it, its words, the files that it takes."""
+
+    words: str
+    contents: Mapping[str, bytes]
+    preparation: Sequence[str] = ()
+    note: str = ""
+
+
 def recipe_of(run: RunDirectory) -> Recipe:
     """The recipe of a run that has begun. Raises FileError for a damaged file of the run."""
     environment = _environment(run)
@@ -53,33 +73,38 @@ def recipe_of(run: RunDirectory) -> Recipe:
     events = read_events(run)
     newest = run.newest_checkpoint()
     course = course_of(events, run.config, None if newest is None else int(newest.name))
-    notes = []
-    if newest is None:
-        notes.append("The run has no checkpoint; the recipe trains all that was planned.")
+    start = _start_of(run, config, events)
+    notes = [] if newest is not None else ["The run has no checkpoint; the recipe trains all that was planned."]
     if course.num_left_out or not course.stages:
         notes.append("Not all of the run's events are as they were written; the recipe does what it could read.")
-    contents: dict[str, bytes] = {}
-    begin = f'train --config "$here/{CONFIGURATION}"'
-    start = [event for event in events if event.get("event") == "weights_taken"]
+    if start.note:
+        notes.append(start.note)
+    commands = [*start.preparation, *_training(course.stages, start.words)]
+    script = _script(run, environment, notes, commands, None if notes else _digest_in(newest))
+    return Recipe({**start.contents, SCRIPT: script.encode("utf-8")}, notes)
+
+
+def _start_of(run: RunDirectory, config: RunConfig, events: Sequence[Mapping[str, Any]]) -> _Start:
+    head = f"# The run {_one_line(run.name)}, settled where it said auto.\n\n"
+    configuration = {CONFIGURATION: (head + tomli_w.dumps(run_config_to_table(config))).encode("utf-8")}
+    words = f'train --config "$here/{CONFIGURATION}"'
     if run.parent is not None:
-        if (beginning := _beginning(run, config)) is not None:
-            contents, begin = beginning, "train --resume"
-        else:
-            which = f"{_one_line(run.parent.name)} from step {run.parent.step}"
-            notes.append(f"The run is a child of {which}, of which it holds nothing more; the recipe begins anew.")
-    elif start:
-        kept = _start_weights(run, start[0].get("sha256"))
-        if kept is None:
-            notes.append("The run began with weights of a file that its folder does not hold; the recipe begins anew.")
-        else:
-            contents[START_WEIGHTS_FILE] = kept
-            begin += f' --weights "$here/{START_WEIGHTS_FILE}"'
-    if not begin.endswith("--resume"):
-        head = f"# The run {_one_line(run.name)}, settled where it said auto.\n\n"
-        contents[CONFIGURATION] = (head + tomli_w.dumps(run_config_to_table(config))).encode("utf-8")
-    script = _script(run, environment, notes, _training(course.stages, begin), None if notes else _digest_in(newest))
-    contents[SCRIPT] = script.encode("utf-8")
-    return Recipe(contents, notes)
+        beginning = _beginning(run, config)
+        if beginning is not None:
+            return _Start("train --resume", beginning, _BEGINNING_COMMANDS)
+        which = f"{_one_line(run.parent.name)} from step {run.parent.step}"
+        note = f"The run is a child of {which}, of which it holds nothing more; the recipe begins anew."
+        return _Start(words, configuration, note=note)
+    taken = next((event for event in events if event.get("event") == "weights_taken"), None)
+    if taken is None:
+        return _Start(words, configuration)
+    weights = _start_weights(run, taken.get("sha256"))
+    if weights is None:
+        note = "The run began with weights of a file that its folder does not hold; the recipe begins anew."
+        return _Start(words, configuration, note=note)
+    return _Start(
+        f'{words} --weights "$here/{START_WEIGHTS_FILE}"', {**configuration, START_WEIGHTS_FILE: weights}
+    )  # fmt: skip
 
 
 def _environment(run: RunDirectory) -> dict[str, Any]:
@@ -103,7 +128,10 @@ def _beginning(run: RunDirectory, config: RunConfig) -> dict[str, bytes] | None:
     assert run.parent is not None
     folder = run.checkpoints_folder / f"{run.parent.step:09d}"
     try:
-        kept = {f"checkpoints/{folder.name}/{name}": content for name, content in checkpoint_contents(folder).items()}
+        kept = {
+            f"{CHECKPOINTS_FOLDER}/{folder.name}/{name}": content
+            for name, content in checkpoint_contents(folder).items()
+        }
     except FileError:
         return None
     table = read_toml(run.path / CONFIG_FILE) | run_config_to_table(config)
@@ -159,7 +187,7 @@ def _script(
     if weights is not None:
         checkpoint, digest = weights
         lines += [
-            f'found=$(sha256sum "$run/checkpoints/{checkpoint}/{MODEL_FILE}" | cut -d " " -f 1)',
+            f'found=$(sha256sum "$run/{CHECKPOINTS_FOLDER}/{checkpoint}/{MODEL_FILE}" | cut -d " " -f 1)',
             f'if [ "$found" = {shlex.quote(digest)} ]; then',
             '    echo "The weights are those of the run, bit for bit."',
             "else",
@@ -172,11 +200,6 @@ def _script(
 def _training(stages: Sequence[Stage], begin: str) -> list[str]:
     """The commands, one a stage: each trains to where the next plan took over, and changes what was changed by hand."""
     commands = []
-    if begin.endswith("--resume"):
-        commands += [
-            'if [ -e "$run" ]; then echo "$run is there already; name a new folder." >&2; exit 1; fi',
-            f'cp -R "$here/{BEGINNING}" "$run"',
-        ]
     for number, stage in enumerate(stages):
         words = [_program(stage.num_processes), begin if number == 0 else "train --resume", f"--epochs {stage.epochs}"]
         if not stage.is_whole:

@@ -100,7 +100,8 @@ class Session(SessionThreads):
         if changed := changes_that_need_another_run(run.config, self.config):
             return f"{changed} differs from the run's: train a new run, or fork this one."
         if progress is not None and progress.epoch >= self.config.training.epochs:
-            return f"All {self.config.training.epochs} epochs are trained: raise Epochs in the form to train on."
+            words = epochs_words(self.config.training.epochs)
+            return f"This is the end of {words}: raise Epochs in the form to train on."
         return ""
 
     def continue_run(self) -> None:

@@ -667,13 +667,13 @@ def test_what_was_written_is_kept_when_the_window_closes_at_once(panel: RunsPane
 
 def test_the_panel_follows_its_shape_and_nothing_is_cut(panel: RunsPanel, qtbot: QtBot) -> None:
     assert panel.minimumSizeHint().height() < 170, "the map would be pushed away"
-    assert panel.splitter.orientation() is Qt.Orientation.Horizontal
+    assert panel.parts.splitter.orientation() is Qt.Orientation.Horizontal
     window = panel.window()
     assert isinstance(window, MainWindow)
     dock = window.docks["runs"]
     dock.setFloating(True)
     dock.resize(420, 900)
-    qtbot.waitUntil(lambda: panel.splitter.orientation() is Qt.Orientation.Vertical, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: panel.parts.splitter.orientation() is Qt.Orientation.Vertical, timeout=WAIT_MS)
     for button in (panel.tools.folder_button, panel.tools.filter_button, panel.tools.selected_button):
         assert button.width() >= button.sizeHint().width()
     panel.view.customContextMenuRequested.emit(QPoint(5, 5))

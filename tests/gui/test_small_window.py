@@ -60,10 +60,14 @@ def test_runs_stand_behind_a_tab_where_there_is_no_room_beside_them(
     panel.view.selectRow(0)
     panel.mark_selected({"is_pinned": True})
     qtbot.waitUntil(lambda: panel.curves.plot.has_points, timeout=WAIT_MS)
-    assert panel.is_folded
-    assert [panel.pages.tabText(number) for number in range(panel.pages.count())] == ["Runs", "Curves", "Differences"]
+    assert panel.parts.is_folded
+    assert [panel.parts.pages.tabText(number) for number in range(panel.parts.pages.count())] == [
+        "Runs",
+        "Curves",
+        "Differences",
+    ]
     for page in (1, 2, 0):
-        panel.pages.setCurrentIndex(page)
+        panel.parts.pages.setCurrentIndex(page)
         qtbot.wait(20)
         check_places(window)
     assert panel.view.isVisible()
@@ -71,14 +75,14 @@ def test_runs_stand_behind_a_tab_where_there_is_no_room_beside_them(
     split = [800, 400]
     panel.restore({"split": split})
     window.resize(1700, 900)
-    qtbot.waitUntil(lambda: not panel.is_folded, timeout=WAIT_MS)
-    assert panel.pages.count() == 2
+    qtbot.waitUntil(lambda: not panel.parts.is_folded, timeout=WAIT_MS)
+    assert panel.parts.pages.count() == 2
     assert panel.view.isVisible()
     assert panel.curves.isVisible()
-    left, right = panel.splitter.sizes()
+    left, right = panel.parts.splitter.sizes()
     assert left / right == pytest.approx(2.0, rel=0.1)
     window.resize(SMALL)
-    qtbot.waitUntil(lambda: panel.is_folded, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: panel.parts.is_folded, timeout=WAIT_MS)
     assert panel.view.entries_selected()
 
 

@@ -6,7 +6,7 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAction,
     QActionGroup,
@@ -17,19 +17,18 @@ from PySide6.QtGui import (
     QPaintEvent,
     QShowEvent,
 )
-from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QSizePolicy, QTabWidget, QToolBar, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QTabWidget, QWidget
 
-from vae_explorer.gui import theme
-from vae_explorer.gui.actions import MENUS, TOOLBAR
+from vae_explorer.gui.actions import MENUS
 from vae_explorer.gui.commands import Commands
 from vae_explorer.gui.default_layout import is_on_a_screen, place_docks, show_what_suits, take_default_size
 from vae_explorer.gui.error_report import ErrorReports
-from vae_explorer.gui.icons import application_icon, icon
+from vae_explorer.gui.icons import application_icon
 from vae_explorer.gui.message_bar import MessageBar
 from vae_explorer.gui.panel_dock import PanelDock
-from vae_explorer.gui.progress_strip import ProgressStrip
 from vae_explorer.gui.settings import LAYOUT_VERSION
 from vae_explorer.gui.status_bar import StatusBar
+from vae_explorer.gui.training_toolbar import TrainingToolbar
 from vae_explorer.gui.window_memory import WindowMemory
 
 if TYPE_CHECKING:
@@ -94,7 +93,8 @@ class MainWindow(QMainWindow):
         self._groups: dict[str, QActionGroup] = {}
         self._join_panels()
         self._fill_menus()
-        self._toolbar = self._make_toolbar()
+        self._toolbar = TrainingToolbar(self.commands, session, self)
+        self.addToolBar(self._toolbar)
         self.status = StatusBar(session, self)
         self.setStatusBar(self.status)
         self.message_bar = MessageBar(self, self._show_near, self._show_details)
@@ -104,7 +104,7 @@ class MainWindow(QMainWindow):
         session.defect_reported.connect(self.error_reports.show_report)
         self._restore_layout()
         self.memory = WindowMemory(self)
-        self._toolbar.widgetForAction(self.commands.actions["action.train"]).setFocus()
+        self._toolbar.train_button.setFocus()
 
     def panel(self, name: str) -> Any:
         """The panel of that name."""
@@ -155,42 +155,6 @@ class MainWindow(QMainWindow):
             if record.choice:
                 group = self._groups.setdefault(record.menu, QActionGroup(self))
                 group.addAction(action)
-
-    def _make_toolbar(self) -> QToolBar:
-        toolbar = self.addToolBar("Training")
-        toolbar.setObjectName("toolbar.training")
-        toolbar.setMovable(False)
-        toolbar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
-        toolbar.setIconSize(QSize(16, 16))
-        toolbar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        toolbar.toggleViewAction().setEnabled(False)
-        for name in TOOLBAR:
-            if not name:
-                toolbar.addSeparator()
-                continue
-            toolbar.addAction(self.commands.actions[name])
-            button = toolbar.widgetForAction(self.commands.actions[name])
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            if name == "action.train" and isinstance(button, QToolButton):
-                button.setProperty("variant", "primary")
-                self._train_button = button
-                # The menu shows the action's icon on its own ground; each change of the action brings it back here.
-                self.commands.actions[name].changed.connect(self._show_train_icon)
-                self._show_train_icon()
-            if name == "action.pause":
-                # Its other name is longer: what stands to its right must not jump.
-                button.ensurePolished()
-                longer, shorter = (button.fontMetrics().horizontalAdvance(text) for text in ("Continue", "Pause"))
-                button.setMinimumWidth(button.sizeHint().width() + longer - shorter)
-        spacer = QWidget()
-        spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        toolbar.addWidget(spacer)
-        toolbar.addWidget(ProgressStrip(self.session))
-        return toolbar
-
-    def _show_train_icon(self) -> None:
-        colours = theme.current()
-        self._train_button.setIcon(icon("train", colours.accent_text, colours.faint))
 
     def reset_layout(self) -> None:
         """Every panel in its first place."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QMargins, QPoint, QSize, Qt, QTimer, QUrl, Signal, Slot
-from PySide6.QtGui import QDesktopServices, QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QFileDialog, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, QTimer, QUrl, Signal, Slot
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from vae_explorer.gui import theme
 from vae_explorer.gui.panels.runs_curves import CurvesPage
@@ -17,6 +17,7 @@ from vae_explorer.gui.panels.runs_difference import DifferencePage
 from vae_explorer.gui.run_marks import marks_of, marks_table
 from vae_explorer.gui.tables.runs_table import RunsTable
 from vae_explorer.gui.threads.library_reading import LibraryReading
+from vae_explorer.gui.widgets.folding_split import FoldingSplit
 from vae_explorer.gui.widgets.run_actions import RunActions
 from vae_explorer.gui.widgets.runs_tools import RunsTools, ShortenedLabel
 from vae_explorer.gui.widgets.runs_view import RunsView
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
 _NEAR = "panel.runs"
 LOOK_MS = 2000
 _REST_OF_LOOKS = 20.0  # so many times as long as a look took, at least, is rested after it
-_SHARES, _FIRST_WIDTH = (3, 2), 200
-_MARGINS = QMargins(12, 6, 12, 8)
+_SHARES = (3, 2)
 
 
 class RunsPanel(QWidget):
@@ -68,26 +68,11 @@ class RunsPanel(QWidget):
         self._chosen_timer = QTimer(self)
         self._chosen_timer.setSingleShot(True)
         self._chosen_timer.timeout.connect(self._show_chosen)
-        self.pages = QTabWidget()
-        self.pages.setDocumentMode(True)
-        self.pages.setUsesScrollButtons(False)
-        self.pages.addTab(self.curves, "Curves")
-        self.pages.addTab(self.difference, "Differences")
-        self.splitter = QSplitter(Qt.Orientation.Horizontal)
-        self.splitter.setChildrenCollapsible(False)
-        self.splitter.setHandleWidth(10)
-        self._runs_part = self._with_tools()
-        self.splitter.addWidget(self._runs_part)
-        self.splitter.addWidget(self.pages)
-        for place, share in enumerate(_SHARES):
-            self.splitter.setStretchFactor(place, share)
-        self.splitter.setSizes([share * _FIRST_WIDTH for share in _SHARES])
-        self._is_split_chosen = False
-        self._sizes = self.splitter.sizes()
-        self.is_folded = False
+        pages = ((self.curves, "Curves"), (self.difference, "Differences"))
+        self.parts = FoldingSplit(self._with_tools(), "Runs", pages, _SHARES)
         column = QVBoxLayout(self)
-        column.setContentsMargins(_MARGINS)
-        column.addWidget(self.splitter)
+        column.setContentsMargins(12, 6, 12, 8)
+        column.addWidget(self.parts)
         self._connect()
         self._show_folder()
         self._show_state()
@@ -114,7 +99,6 @@ class RunsPanel(QWidget):
         self.table.notes_changed.connect(self._keep_notes)
         self.curves.wanted.connect(self.reading.read_curves)
         self.curves.drawn.connect(self.table.show_colours)
-        self.splitter.splitterMoved.connect(self._keep_split)
         self.view.chosen_changed.connect(self._chosen_timer.start)
         self.view.moved.connect(self._show_sentence)
         self.view.open_wanted.connect(self.open_selected)
@@ -256,10 +240,6 @@ class RunsPanel(QWidget):
         self.difference.show_runs(selected)
         self._show_sentence()
 
-    @Slot(int, int)
-    def _keep_split(self, _place: int, _number: int) -> None:
-        self._is_split_chosen = True
-
     @Slot()
     def _show_sentence(self) -> None:
         entry = self.view.current_entry() if self.view.entries_selected() else None
@@ -370,7 +350,7 @@ class RunsPanel(QWidget):
     def memory(self) -> dict[str, Any]:
         """Folder, columns, order, choices of the plot, and marks; a table of plain values."""
         folder = {} if self._folder is None else {"folder": str(self._folder)}
-        split = {"split": self._sizes if self.is_folded else self.splitter.sizes()} if self._is_split_chosen else {}
+        split = {} if self.parts.chosen_sizes is None else {"split": self.parts.chosen_sizes}
         there = {str(entry.path) for entry in self.table.entries}
         folder_name = str(self._looked_at)
         # Marks of runs that were seen to be gone are not kept for ever.
@@ -389,59 +369,9 @@ class RunsPanel(QWidget):
                 part.restore(kept)
         sizes = table.get("split")
         if isinstance(sizes, list) and len(sizes) == 2 and all(type(size) is int and size > 0 for size in sizes):
-            self._sizes = sizes
-            if not self.is_folded:
-                self.splitter.setSizes(sizes)
-            self._is_split_chosen = True
+            self.parts.choose_sizes(sizes)
         self._show_folder()
         self._show_state()
-
-    # --- places
-
-    def _fold(self, is_folded: bool) -> None:
-        """The table behind a tab of its own, before curves and differences, or beside them."""
-        if is_folded == self.is_folded:
-            return
-        self.is_folded = is_folded
-        if is_folded:
-            self._sizes = self.splitter.sizes()
-            self.pages.insertTab(0, self._runs_part, "Runs")
-            self.pages.setCurrentIndex(0)
-        else:
-            self.pages.removeTab(0)
-            self.splitter.insertWidget(0, self._runs_part)
-            self._runs_part.show()
-            self.splitter.setSizes(self._sizes)
-
-    def _has_room_for_both(self, is_wide: bool) -> bool:
-        table, curves, handle = (
-            self._runs_part.minimumSizeHint(),
-            self.curves.minimumSizeHint(),
-            self.splitter.handleWidth(),
-        )
-        room = self.rect().marginsRemoved(_MARGINS)
-        if is_wide:
-            return table.width() + handle + curves.width() <= room.width()
-        tabs = self.pages.tabBar().sizeHint().height()
-        return table.height() + handle + tabs + curves.height() <= room.height()
-
-    # --- Qt
-
-    def minimumSizeHint(self) -> QSize:
-        """Of one part behind its tab: no window is made larger for two."""
-        margins, tabs = _MARGINS, self.pages.tabBar().sizeHint().height()
-        table, pages = self._runs_part.minimumSizeHint(), self.pages.minimumSizeHint()
-        return QSize(
-            max(table.width(), pages.width()) + margins.left() + margins.right(),
-            max(table.height() + tabs, pages.height()) + margins.top() + margins.bottom(),
-        )
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Side by side in a wide panel, above each other in a tall one, folded in a small one."""
-        super().resizeEvent(event)
-        is_wide = self.width() > 1.2 * self.height()
-        self._fold(not self._has_room_for_both(is_wide))
-        self.splitter.setOrientation(Qt.Orientation.Horizontal if is_wide else Qt.Orientation.Vertical)
 
     @Slot(object)
     def _recolour(self, _theme: object) -> None:

@@ -294,28 +294,38 @@ def test_looking_changes_nothing_that_is_trained(qtbot: QtBot, tmp_path: Path, m
     assert all(np.array_equal(alone[name], looked_at[name]) for name in alone)
 
 
-@pytest.mark.parametrize("is_blocked", [False, True])
-def test_a_preparation_that_a_run_has_overtaken_hides_nothing_of_the_run(
-    ready: Session, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_blocked: bool
-) -> None:
-    may_end, prepared = threading.Event(), PreparingThread._prepare
+@pytest.fixture
+def may_prepare(ready: Session, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Preparations that begin from now on wait for it."""
+    event, prepared = threading.Event(), PreparingThread._prepare
 
     def held(thread: PreparingThread) -> object:
-        assert may_end.wait(WAIT_MS / 1000)
+        assert event.wait(WAIT_MS / 1000)
         return prepared(thread)
 
     monkeypatch.setattr(PreparingThread, "_prepare", held)
+    return event
+
+
+def block_runs_folder(session: Session, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    session.runs_folder = tmp_path / "file" / "runs"
+
+
+@pytest.mark.parametrize("is_blocked", [False, True])
+def test_a_preparation_that_a_run_has_overtaken_hides_nothing_of_the_run(
+    ready: Session, may_prepare: threading.Event, qtbot: QtBot, tmp_path: Path, is_blocked: bool
+) -> None:
     session = ready
     session.prepare()
     session.place_config(tiny_config(epochs=1))
     if is_blocked:
-        (tmp_path / "file").write_text("not a folder")
-        session.runs_folder = tmp_path / "file" / "runs"
+        block_runs_folder(session, tmp_path)
     session.train()
     ended = State.FAILED if is_blocked else State.FINISHED
     wait_for(qtbot, session, ended)
     step = session.snapshot.step if session.snapshot is not None else None
-    may_end.set()
+    may_prepare.set()
     qtbot.waitUntil(lambda: session._preparing is None, timeout=WAIT_MS)
     assert session.state is ended
     assert session.snapshot is not None
@@ -324,24 +334,16 @@ def test_a_preparation_that_a_run_has_overtaken_hides_nothing_of_the_run(
 
 
 def test_an_edit_after_a_run_failed_is_shown_though_an_overtaken_preparation_still_ends(
-    ready: Session, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ready: Session, may_prepare: threading.Event, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    may_end, prepared = threading.Event(), PreparingThread._prepare
-
-    def held(thread: PreparingThread) -> object:
-        assert may_end.wait(WAIT_MS / 1000)
-        return prepared(thread)
-
-    monkeypatch.setattr(PreparingThread, "_prepare", held)
     session = ready
     session.prepare()
-    (tmp_path / "file").write_text("not a folder")
-    session.runs_folder = tmp_path / "file" / "runs"
+    block_runs_folder(session, tmp_path)
     session.train()
     wait_for(qtbot, session, State.FAILED)
     session.edit("model.latent_dimensions", 3)
     qtbot.waitUntil(lambda: not session._prepare_timer.isActive() or session._preparing is not None, timeout=WAIT_MS)
-    may_end.set()
+    may_prepare.set()
     wait_for(qtbot, session, State.READY)
     assert session.snapshot is not None
     assert session.snapshot.codes_ND is not None

@@ -11,7 +11,7 @@ import torch
 from tests.tiny_runs import register_tiny, tiny_config
 from vae_explorer.runs.run_images import load_training_images
 from vae_explorer.training.control import Control
-from vae_explorer.training.events import Event, Finished, SettingChanged
+from vae_explorer.training.events import Event, Finished, SettingChanged, TrainingState
 from vae_explorer.training.trainer import Trainer
 
 BETA, RATE = "model.beta", "training.learning_rate"
@@ -65,29 +65,29 @@ def test_what_is_planned_for_a_step_equals_what_is_asked_for_by_hand_then() -> N
     assert all(torch.equal(value, weights[name]) for name, value in trainer.model.state_dict().items())
 
 
-def test_what_was_planned_for_before_the_start_is_past_and_a_value_that_is_there_is_no_change() -> None:
-    first = trainer_of()
+def stopped_at(step: int) -> TrainingState:
     control = Control()
-    control.stop_at(8)
-    state = finished(list(first.run(control))).state
+    control.stop_at(step)
+    state = finished(list(trainer_of().run(control))).state
     assert state is not None
-    second = trainer_of()
-    second.restore(state)
-    control = Control()
+    return state
+
+
+def going_on_from(step: int) -> Trainer:
+    trainer = trainer_of()
+    trainer.restore(stopped_at(step))
+    return trainer
+
+
+def test_what_was_planned_for_before_the_start_is_past_and_a_value_that_is_there_is_no_change() -> None:
+    trainer, control = going_on_from(8), Control()
     control.change_at(3, BETA, 9.0)
-    control.change_at(8, RATE, second.learning_rate)
+    control.change_at(8, RATE, trainer.learning_rate)
     control.change_at(8, BETA, 2.0)
-    assert changes(list(second.run(control))) == [(8, BETA, 2.0)]
+    assert changes(list(trainer.run(control))) == [(8, BETA, 2.0)]
 
 
 def test_a_stop_that_is_planned_for_a_step_that_is_taken_takes_no_more() -> None:
-    trainer = trainer_of()
-    control = Control()
-    control.stop_at(4)
-    state = finished(list(trainer.run(control))).state
-    assert state is not None
-    again = trainer_of()
-    again.restore(state)
     control = Control()
     control.stop_at(2)
-    assert finished(list(again.run(control))).step == 4
+    assert finished(list(going_on_from(4).run(control))).step == 4

@@ -316,6 +316,18 @@ def test_what_a_note_covers_goes_when_it_is_mended_or_another_error_comes(window
     assert bar.isHidden()
 
 
+def test_a_message_about_a_setting_goes_when_that_is_changed(window: MainWindow, qtbot: QtBot) -> None:
+    session, bar = window.session, window.message_bar
+    session.edit("data.heldout_images", 9000)
+    qtbot.waitUntil(lambda: bar.message is not None, timeout=WAIT_MS)
+    assert bar._text.text().startswith("9000 images cannot be held out")
+    session.edit("training.epochs", 7)
+    assert bar.isVisible(), "it is about another one"
+    session.edit("data.heldout_images", 30)
+    assert bar.isHidden()
+    qtbot.waitUntil(lambda: session.state is State.READY, timeout=WAIT_MS)
+
+
 def test_message_near_a_setting_leads_there(window: MainWindow, qtbot: QtBot) -> None:
     window.docks["run_config"].close()
     window.session.post("error", "Too large.", "Take less.", near="training.batch_size")

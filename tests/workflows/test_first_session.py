@@ -134,7 +134,7 @@ def test_pause_change_beta_step_continue_stop(training_window: MainWindow, qtbot
     until(qtbot, lambda: len(session.history) > rested + 20)
     actions["action.stop"].trigger()
     until(qtbot, lambda: session.state is State.FINISHED)
-    assert window.statusBar().note.text().startswith("Stopped after ")
+    assert window.statusBar().note.text().startswith("Stopped at step ")
     assert session.run_directory is not None
     newest = session.run_directory.newest_checkpoint()
     assert newest is not None

@@ -225,6 +225,7 @@ class Session(SessionThreads):
         config = with_value(self.config, path, value)
         if self._training is not None and setting_at(config, path).live and isinstance(value, int | float):
             self._training.control.change(path, float(value))
+        self.message_settled.emit(path)  # what was wrong with the value before is no longer so
         self._show_config(config)
 
     def place_config(self, config: RunConfig) -> None:

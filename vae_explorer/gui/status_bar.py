@@ -10,7 +10,6 @@ from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtWidgets import QLabel, QProgressBar, QStatusBar, QWidget
 
 from vae_explorer.gui.session_words import RUNNING, State
-from vae_explorer.runs.run_words import epochs_words
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
@@ -165,7 +164,7 @@ class StatusBar(QStatusBar):
         if state is State.FINISHED and writer:
             text = f"Following: trained by {writer}"
         elif state is State.FINISHED and progress is not None and progress.step < progress.total_steps:
-            text = f"Stopped after {progress.epoch:.1f} of {epochs_words(progress.epochs)}"
+            text = f"Stopped at step {progress.step:,} of {progress.total_steps:,}"
         self.note.setText(preparing or text)
         self.busy.setVisible(bool(preparing) or state in {State.STARTING, State.STOPPING})
 

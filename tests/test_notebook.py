@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +129,19 @@ WRONG = {
     "too few parts": (
         "cvae-quadrants", lambda run: run.decode(np.zeros((3, 2)), np.zeros((2, 8, 8), np.float32)), "one an item",
     ),
-    "no samples": ("vae", lambda run: run.sample(0), "at least 1"),
+    "no samples": ("vae", lambda run: run.sample(0), "from 1 to"),
+    "half a sample": ("vae", lambda run: run.sample(2.5), "num is 2.5.\nGive a whole number"),
+    "a seed too large": ("vae", lambda run: run.sample(3, seed=2**70), "whole number from 0 to"),
+    "a seed that is none": ("vae", lambda run: run.sample(3, seed="x"), "seed is 'x'."),
+    "fewer than no pictures": ("vae", lambda run: run.images("test", -3), "limit is -3."),
+    "no split": ("vae", lambda run: run.images(3), "Known: test"),
+    "no pictures": ("vae", lambda run: run.encode(None), "Pictures are no array of numbers.\nGive a numpy array"),
+    "ragged latents": ("vae", lambda run: run.decode([[1.0], [1.0, 2.0]]), "Latents are no array"),
+    "complex latents": ("vae", lambda run: run.decode(np.zeros((2, 2), complex)), "Latents are no array"),
+    "one number as latents": ("vae", lambda run: run.decode(1.5), "(N, 2)"),
+    "a named class": ("cvae", lambda run: run.decode(np.zeros((1, 2)), "five"), "Classes are no array"),
+    "half a code": ("vqvae", lambda run: run.decode(run.encode(run.images("test", 1)[0]) + 0.5), "whole numbers"),
+    "a code that is not there": ("vqvae", lambda run: run.decode(run.encode(run.images("test", 1)[0]) - 99), "from 0"),
     "another split": ("vae", lambda run: run.images("tests"), "Did you mean 'test'?"),
 }  # fmt: skip
 
@@ -139,6 +152,24 @@ def test_what_does_not_fit_is_one_sentence_and_what_to_do(wrong: str, tmp_path: 
     run = vx.train(small_config(MODELS[model]), tmp_path / "run")
     with pytest.raises(UserError, match=re.escape(hint)):
         call(run)
+
+
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (lambda: vx.train(5), "config is no path but a value of the type int."),
+        (lambda: vx.train({5: 1}), "5 names no setting."),
+        (lambda: vx.train({"preset": 3}), "'3'"),
+        (lambda: vx.train(TINY, 5), "run_dir is no path"),
+        (lambda: vx.train(TINY, weights=5), "weights is no path"),
+        (lambda: vx.open_run(None), "path is no path but a value of the type NoneType."),
+        (lambda: vx.open_run(b"run"), "path is no path but a value of the type bytes."),
+    ],
+)
+def test_arguments_of_another_type_are_one_sentence(call: Callable[[], object], what: str) -> None:
+    with pytest.raises(UserError, match=re.escape(what)) as caught:
+        call()
+    assert caught.value.hint
 
 
 def test_a_configuration_is_a_preset_a_file_a_run_or_settings(tmp_path: Path) -> None:

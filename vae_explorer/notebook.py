@@ -15,7 +15,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -28,6 +28,7 @@ from vae_explorer.datasets.protocols import apply_protocol, fixed_draw
 from vae_explorer.errors import UserError
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.ex_post_density import fit_ex_post_density
+from vae_explorer.notebook_arguments import numbers_in, path_of, whole_number
 from vae_explorer.runs.beginning import run_from
 from vae_explorer.runs.checkpoint import LoadedModel, model_from_run
 from vae_explorer.runs.ending import Ending
@@ -55,6 +56,8 @@ _PRESET = "preset"
 _CHOSEN_FIRST = ("model.name", "data.dataset")  # which other settings there are depends on them
 _SHOWN_SEED = 0
 _AT_ONCE = 1000
+_LARGEST = 2**63 - 1
+_MOST_SAMPLES = 10_000_000
 
 
 def train(
@@ -72,9 +75,10 @@ def train(
             checkpoint could not be written.
     """
     resolved = _resolved(config)
-    start = None if weights is None else read_start_weights(Path(weights), resolved)
+    start = None if weights is None else read_start_weights(path_of(weights, "weights"), resolved)
+    folder = None if run_dir is None else path_of(run_dir, "run_dir")
     dataset = load_training_images(resolved, choose_device(resolved.training.device))
-    directory = RunDirectory.create(resolved, None if run_dir is None else Path(run_dir))
+    directory = RunDirectory.create(resolved, folder)
     control, ending = Control(), Ending()
     try:
         trainer = Trainer(resolved, dataset, directory.name)
@@ -93,7 +97,7 @@ def train(
 
 def open_run(path: str | PathLike[str]) -> Run:
     """The run in that folder. Raises FileError where there is none that this version can read."""
-    return Run(RunDirectory.open(Path(path)))
+    return Run(RunDirectory.open(path_of(path, "path")))
 
 
 class Run:
@@ -144,8 +148,10 @@ class Run:
         """The first `limit` pictures of a split (`test`, `heldout` or `train`) as the model sees them, (N, C, H, W),
         and their classes, (N,), or None where the data set has none.
         """
-        images = load_run_images(self.config, split, "cpu")
-        num = images.num_images if limit is None else min(limit, images.num_images)
+        images = load_run_images(self.config, str(split), "cpu")
+        num = images.num_images
+        if limit is not None:
+            num = min(whole_number(limit, "limit", 1, _LARGEST), num)
         labels = images.labels(0, num)
         return images.x(0, num).numpy(), None if labels is None else labels.numpy()
 
@@ -173,13 +179,13 @@ class Run:
         picture takes that from pictures (N, C, H, W).
         """
         shape = self.model.latent_space.shape
-        z_N = torch.as_tensor(np.asarray(z), device=self._device)
-        z_N = z_N.float() if self.model.latent_space.kind == "euclidean" else z_N.long()
+        z_N = torch.as_tensor(numbers_in(z, "Latents"), device=self._device)
         if z_N.shape[1:] != shape:
             raise UserError(
                 f"Latents of the shape {tuple(z_N.shape)} are not of this model.",
                 f"Give an array of the shape {('N', *shape)}.".replace("'", ""),
             )
+        z_N = z_N.float() if self.model.latent_space.kind == "euclidean" else self._codes(z_N)
         with torch.inference_mode():
             told = self._told(condition, len(z_N))
             parts = [self.model.decode(z_B, told_B).mean_BCHW for z_B, told_B in _batches(z_N, told)]
@@ -192,9 +198,9 @@ class Run:
         is told the class is told `condition`, or without it each class in turn; one that is told a part, those of
         pictures (N, C, H, W), or without them of held-out ones.
         """
-        if not self._record.can_be_sampled or num < 1:
-            reason = "is nothing" if num < 1 else f"cannot be drawn from “{self._record.title}”"
-            raise UserError(f"A sample of {num} pictures {reason}.", "Ask for at least 1, of a model with a prior.")
+        num, seed = whole_number(num, "num", 1, _MOST_SAMPLES), whole_number(seed, "seed", 0, _LARGEST)
+        if not self._record.can_be_sampled:
+            raise UserError(f"Pictures cannot be drawn from “{self._record.title}”.", "Take a model with a prior.")
         generator = torch.Generator(self._device).manual_seed(seed)
         with torch.inference_mode():
             told = self._told_in_turn(num) if condition is None else self._told(condition, num)
@@ -221,7 +227,7 @@ class Run:
     def _pictures(self, images: ArrayLike) -> Tensor:
         """What the model sees of them, float32 (N, C, H, W) on its device."""
         image_shape = DATASETS[self.config.data.dataset].image_shape
-        stored = torch.as_tensor(np.asarray(images), device=self._device)
+        stored = torch.as_tensor(numbers_in(images, "Pictures"), device=self._device)
         if stored.ndim == 3 and image_shape[0] == 1:
             stored = stored.unsqueeze(1)
         if stored.shape[1:] != image_shape or not (stored.is_floating_point() or stored.dtype == torch.uint8):
@@ -233,6 +239,12 @@ class Run:
         if stored.is_floating_point():
             return stored.float()
         return apply_protocol(self.config.data.protocol, stored, fixed_draw(stored, _SHOWN_SEED))
+
+    def _codes(self, z_N: Tensor) -> Tensor:
+        num_codes = self.model.latent_space.num_codes
+        if z_N.is_floating_point() or (z_N.numel() and not 0 <= int(z_N.min()) <= int(z_N.max()) < num_codes):
+            raise UserError("These are no codes of this model.", f"Give whole numbers from 0 to {num_codes - 1}.")
+        return z_N.long()
 
     def _told(self, condition: ArrayLike | None, num: int) -> Tensor | None:
         """What the model is told of so many latents."""
@@ -255,7 +267,7 @@ class Run:
         hint = f"Give condition=classes, whole numbers from 0 to {num_classes - 1}, one for all or one an item."
         if condition is None:
             raise UserError("This model is told the class of every item.", hint)
-        classes = np.asarray(condition)
+        classes = numbers_in(condition, "Classes")
         if not np.issubdtype(classes.dtype, np.integer) or classes.ndim > 1 or (classes.ndim and len(classes) != num):
             raise UserError(f"These are not the classes of {num} items.", hint)
         if classes.size and not 0 <= classes.min() <= classes.max() < num_classes:
@@ -279,8 +291,11 @@ def _resolved(config: Config) -> RunConfig:
         case RunConfig():
             return config
         case Mapping():
-            settings = dict(config)
+            settings: dict[Any, object] = dict(config)
             preset = settings.pop(_PRESET, None)
+            strange = [path for path in settings if not isinstance(path, str)]
+            if strange:
+                raise UserError(f"{strange[0]!r:.80} names no setting.", "Write it as in 'training.epochs'.")
             resolved = default_config() if preset is None else load_preset(str(preset)).config
             for path in sorted(settings, key=lambda path: path not in _CHOSEN_FIRST):
                 resolved = with_value(resolved, path, settings[path])
@@ -288,7 +303,7 @@ def _resolved(config: Config) -> RunConfig:
         case str() if config in preset_names():
             return load_preset(config).config
         case _:
-            return read_any_config(Path(fspath(config)))
+            return read_any_config(path_of(config, "config"))
 
 
 def _batches(values_N: Tensor, told_N: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:

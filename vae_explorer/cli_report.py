@@ -8,6 +8,7 @@ from pathlib import Path
 from vae_explorer.cli_output import say
 from vae_explorer.cli_signals import STOPPED, stopping_on_signals
 from vae_explorer.export.exportables import EXPORTABLES, require_ending
+from vae_explorer.runs import files
 
 NO_MEASURES = "none"
 
@@ -20,6 +21,7 @@ def report_run(arguments: argparse.Namespace) -> int:
     """
     out: Path = arguments.out
     require_ending(EXPORTABLES["report"], out)
+    files.make_folder(out.parent)
     from vae_explorer.cli_evaluate import measure
     from vae_explorer.evaluation.comparison import MeasuredRun
     from vae_explorer.export.report_file import write_report

@@ -32,7 +32,8 @@ def test_a_wrong_kind_and_a_wrong_place_are_one_sentence(
 ) -> None:
     assert cli.main(["sample", str(run), "--out", str(tmp_path / "a.png"), "--kind", "manifald"]) == 1
     assert error_lines(capsys)[1] == "Did you mean 'manifold'?"
-    assert cli.main(["sample", str(run), "--out", str(tmp_path / "nowhere" / "a.png")]) == 1
-    assert "a folder on the way does not exist" in error_lines(capsys)[0]
+    (tmp_path / "file").touch()
+    assert cli.main(["sample", str(run), "--out", str(tmp_path / "file" / "a.png")]) == 1
+    assert "something is there already" in error_lines(capsys)[0]
     assert cli.main(["sample", str(run), "--out", str(tmp_path / "a.png"), "--rows", "0"]) == 1
     assert "cannot have rows 0" in error_lines(capsys)[0]

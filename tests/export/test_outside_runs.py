@@ -43,3 +43,20 @@ def test_beside_them_there_is_room(tmp_path: Path) -> None:
         what = "metrics" if place.endswith("csv") else "encoder"
         assert cli.main(["export", str(run), "--what", what, "--out", str(run / place)]) == 0
         assert (run / place).is_file()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["export", "RUN", "--what", "metrics", "--out", "OUT.csv"],
+        ["export", "RUN", "--what", "recipe", "--out", "OUT"],
+        ["report", "RUN", "--measures", "none", "--out", "OUT.html"],
+        ["sample", "RUN", "--rows", "1", "--columns", "1", "--out", "OUT.png"],
+    ],
+)
+def test_folders_on_the_way_to_a_file_are_made(words: list[str], tmp_path: Path) -> None:
+    run, _ = train_tiny(tmp_path / "run")
+    out = tmp_path / "not yet" / "there" / "it"
+    places = {"RUN": str(run.path)}
+    assert cli.main([places.get(word, word.replace("OUT", str(out))) for word in words]) == 0
+    assert [path.stem for path in out.parent.iterdir()] == ["it"]

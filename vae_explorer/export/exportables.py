@@ -52,6 +52,7 @@ def export(name: str, run: Path, out: Path) -> tuple[str, ...]:
     require_not_of_a_run(out)
     if "" in what.endings and not out.suffix:
         _require_free(out)
+    files.make_folder(out.parent)
     return what.write(run, out)
 
 

@@ -84,6 +84,8 @@ def _run_record(run: RunSummary) -> dict[str, Any]:
         "term": run.term.name, "unit": run.term.unit, "better": run.term.better, "best": run.best,
         "best_step": run.best_step, "last": dict(run.last), "last_heldout": dict(run.last_heldout),
         "steps": run.steps, "seconds": run.seconds, "size_bytes": run.size_bytes,
+        "parents": [{"name": fork.parent, "step": fork.step} for fork in reversed(run.ancestry.forks)],
+        "changes": [{"path": change.path, "step": change.step, "new": change.new} for change in run.changes],
         "created": run.created.isoformat(), "thumbnail": None if run.thumbnail is None else str(run.thumbnail.path),
         "remark": run.remark,
     }  # fmt: skip

@@ -118,7 +118,7 @@ def train_fork(
     `changed` makes the configuration of the parent's. Raises UserError as `train`, and where the checkpoint does
     not fit.
     """
-    from vae_explorer.runs.forking import checkpoint_near, config_at, fork
+    from vae_explorer.runs.forking import checkpoint_near, config_at, discard_unbegun, fork
     from vae_explorer.runs.run_directory import RunDirectory
 
     def lead(processes: Processes) -> int:
@@ -132,7 +132,7 @@ def train_fork(
         try:
             return _resume(child.path, None, processes, plan, as_json=as_json)
         except UserError:
-            child.discard_unbegun()
+            discard_unbegun(child)
             raise
 
     return _among_processes(lead)

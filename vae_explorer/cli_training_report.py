@@ -50,7 +50,7 @@ class TextReport:
         self.terms: tuple[Term, ...] = ()
         self.started: Started | None = None
         self.validated: Validated | None = None
-        self.means = _EpochMeans(1)
+        self.means = _EpochMeans(1, 0)
         self.has_checkpoint = False
 
     def show(self, event: RecordedEvent) -> None:
@@ -79,7 +79,9 @@ class TextReport:
 
     def _show_start(self, event: Started) -> None:
         self.started = event
-        self.means = _EpochMeans(event.steps_per_epoch)
+        # A child may have other batches than its parent: its epochs are counted back from its end.
+        planned = event.config.training.epochs * event.steps_per_epoch
+        self.means = _EpochMeans(event.steps_per_epoch, event.total_steps - planned)
         record = MODELS[event.config.model_name]
         self.terms = record.terms
         beta = "" if event.effective_beta is None else f", effective beta {event.effective_beta:g}"
@@ -142,19 +144,21 @@ class TextReport:
 class _EpochMeans:
     """Means of each epoch over its finite steps, those of an epoch that was begun elsewhere over the steps seen."""
 
-    def __init__(self, steps_per_epoch: int) -> None:
+    def __init__(self, steps_per_epoch: int, step_before: int) -> None:
         self.steps_per_epoch = steps_per_epoch
+        self.step_before = step_before  # that at which the first epoch would have begun
         self._sums = self._counts = np.zeros(())
 
     def ended_in(self, chunk: MetricsChunk) -> Iterator[tuple[int, dict[str, float]]]:
         """Number, from 1, and column means of each epoch whose last step is in the chunk; takes all its steps in."""
-        epochs = (chunk.steps - 1) // self.steps_per_epoch
+        steps = chunk.steps - self.step_before
+        epochs = (steps - 1) // self.steps_per_epoch
         for epoch in np.unique(epochs):
             rows = chunk.values[epochs == epoch].astype(np.float64)
             finite = np.isfinite(rows)
             self._sums = self._sums + np.where(finite, rows, 0.0).sum(axis=0)
             self._counts = self._counts + finite.sum(axis=0)
-            if chunk.steps[-1] >= (epoch + 1) * self.steps_per_epoch:
+            if steps[-1] >= (epoch + 1) * self.steps_per_epoch:
                 with np.errstate(invalid="ignore"):  # an epoch without a finite step has no mean
                     means = self._sums / self._counts
                 yield int(epoch) + 1, dict(zip(chunk.columns, means.tolist(), strict=True))

@@ -121,13 +121,19 @@ def test_a_child_that_was_killed_before_it_had_its_parents_checkpoint_is_not_tra
     assert not (tmp_path / "child" / "events.jsonl").exists()
 
 
-def test_a_fork_with_other_batches_knows_its_steps_and_is_trained_again_by_its_recipe(tmp_path: Path) -> None:
+def test_a_fork_with_other_batches_knows_its_steps_and_is_trained_again_by_its_recipe(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["train", *TINY, "--run-dir", str(tmp_path / "run")]) == 0
     where = ["--fork", str(tmp_path / "run"), "--run-dir", str(tmp_path / "child")]
+    capsys.readouterr()
     assert cli.main(["train", *where, "--epochs", "4", "--batch-size", "70"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines if line.startswith("epoch ")] == ["epoch 3/4", "epoch 4/4"]
     events = read_events(RunDirectory.open(tmp_path / "child"))
-    assert (events[0]["step"], events[0]["total_steps"]) == (16, 16 + 2 * 3)
-    assert events[-1]["step"] == events[0]["total_steps"]
+    (begun,) = (event for event in events if event["event"] == "started")
+    assert (begun["step"], begun["total_steps"]) == (16, 16 + 2 * 3)
+    assert events[-1]["step"] == begun["total_steps"]
     course = course_of(events, tiny_config(), 22)
     assert (course.num_left_out, course.stages) == (0, (Stage(16, 22, 4, 1, True),))
 

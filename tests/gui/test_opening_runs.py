@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QFileDialog, QLabel
 from pytestqt.qtbot import QtBot
 
 from tests.export.trained_models import small_config
@@ -20,10 +20,11 @@ from vae_explorer.gui.session import Session, State
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.runs.arrangement_file import FILE
 from vae_explorer.runs.checkpoint import read_checkpoint, write_checkpoint
+from vae_explorer.runs.event_records import event_line, event_record
 from vae_explorer.runs.history import read_metrics
 from vae_explorer.runs.run_directory import RunDirectory
 from vae_explorer.training.control import Control
-from vae_explorer.training.events import Finished
+from vae_explorer.training.events import Finished, SettingChanged
 from vae_explorer.training.run_config import RunConfig, with_value
 
 Opener = Callable[..., MainWindow]
@@ -137,6 +138,10 @@ def test_other_settings_need_a_fork_which_is_a_child_with_the_parents_curves(
     assert "Batch size differs" in session.continuation_problem
     assert not window.commands.actions["action.pause"].isEnabled()
     before = (stored.path / "metrics.csv").read_bytes()
+    change = SettingChanged(path="model.beta", old=2.0, new=4.0, step=9, images_seen=9 * 25, seconds=0.1)
+    lines = stored.events_file.read_text(encoding="utf-8").splitlines(keepends=True)
+    told = [lines[0], event_line(event_record(change)), *lines[1:]]
+    stored.events_file.write_text("".join(told), encoding="utf-8")
     window.commands.actions["action.fork_run"].trigger()
     wait_for_end(qtbot, session)
     child = RunDirectory.open(session.run_directory.path)
@@ -149,6 +154,14 @@ def test_other_settings_need_a_fork_which_is_a_child_with_the_parents_curves(
     assert len(rows) > len(of_parent)
     assert session.history.train("step")[-1] == 24 + 2 * 4
     assert (stored.path / "metrics.csv").read_bytes() == before, "the parent stays as it was"
+    curves = window.panel("bound_curves")
+    curves.axis_choice.setCurrentIndex(curves.axis_choice.findData("step"))
+    curves.redraw()
+    marks = [(mark.x, mark.text) for mark in curves.board.term_plots[0].overlay.marks]
+    assert marks == [(9.0, "beta 4"), (24.0, "fork, bs 50")]
+    readout = window.panel("run_config").findChild(QLabel, "form.readout")
+    session.edit("training.epochs", session.run_directory.config.training.epochs)
+    assert readout.text().endswith("Child of stored-run, from its step 24.")
 
 
 def test_a_fork_whose_weights_do_not_fit_is_refused(open_window: Opener, qtbot: QtBot, stored: RunDirectory) -> None:

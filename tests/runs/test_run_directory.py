@@ -91,6 +91,14 @@ def test_a_pipe_in_place_of_a_file_does_not_hang(tmp_path: Path) -> None:
         RunDirectory.open(tmp_path)
 
 
+def test_a_run_inside_another_is_refused(tmp_path: Path) -> None:
+    outer = RunDirectory.create(tiny_config(), tmp_path / "outer")
+    for path in (outer.path / "inner", outer.samples_folder / "deep" / "inner"):
+        with pytest.raises(FileError, match="lies in the folder of the run outer"):
+            RunDirectory.create(tiny_config(), path)
+    assert [entry.name for entry in outer.path.iterdir()] == ["run.toml"]
+
+
 def test_there_is_one_writer(tmp_path: Path) -> None:
     run = RunDirectory.create(tiny_config(), tmp_path / "run")
     with run.writing():

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vae_explorer.errors import UserError
-from vae_explorer.runs.stored_run import changes_in
+from vae_explorer.runs.course_events import changes_in, own_lines
 from vae_explorer.training.run_config import setting_at, with_value
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def course_of(events: Sequence[Mapping[str, Any]], config: RunConfig, end: int |
 
     A start takes back what was done after its step: the run had been broken off, and went on from a checkpoint.
     """
-    told = [event for event in events if event.get("event") in {"started", "setting_changed"}]
+    # What a parent did is in the weights that it left.
+    told = [event for event in own_lines(events) if event.get("event") in {"started", "setting_changed"}]
     readable = [event for event in told if _is_as_written(event, config)]
     starts: list[_Start] = []
     for event in readable:

@@ -26,7 +26,9 @@ from vae_explorer.latent.explorer import Explorer
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.models.data_space import DataSpace
 from vae_explorer.models.snapshot import take_snapshot
+from vae_explorer.runs.course_events import FORKED
 from vae_explorer.runs.history import Metrics, read_events, read_metrics
+from vae_explorer.runs.run_course import told_course
 from vae_explorer.runs.run_directory import CONFIG_FILE
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 _COLUMNS = 12
 _PICTURE_PIXELS = 56  # about as large as a picture of a grid is made
 _MOST_CLASS_ROWS = 10
+_MOST_SETTINGS_SAID = 8
 _SAMPLE_ROWS, _RECONSTRUCTION_ROWS = 6, 3
 _SPLITS = {"train": "training", "heldout": "held out"}
 _OTHER_CURVES = (
@@ -65,13 +68,14 @@ class Happening:
 class ReportContent:
     """Everything that a report shows. `curves` are SVG; `samples` and `reconstructions` addresses of embedded PNG.
 
-    `latent_drawings` are the map, the data plane, or both; empty for a model that has neither. `environment` is what
-    run.toml says, by name; it is a stranger's text.
+    `ancestry` says where a child comes from; empty for others. `latent_drawings` are the map, the data plane, or both;
+    empty for a model that has neither. `environment` is what run.toml says, by name; it is a stranger's text.
     """
 
     name: str
     config: RunConfig
     step: int
+    ancestry: str
     totals: Mapping[str, float]
     curves: Sequence[str]
     happenings: Sequence[Happening]
@@ -99,6 +103,7 @@ def report_content(
         name=run.name,
         config=run.config,
         step=loaded.step,
+        ancestry=told_course(run)[1].words,
         totals=_totals(metrics),
         curves=_curves(run.config, metrics, events),
         happenings=[found for event in events if (found := _happening(event)) is not None],
@@ -123,6 +128,8 @@ def _totals(metrics: Metrics) -> dict[str, float]:
 def _curves(config: RunConfig, metrics: Metrics, events: Sequence[Mapping[str, Any]]) -> list[str]:
     changed = [event for event in events if event.get("event") == "setting_changed"]
     changes = [(_number(event, "images_seen"), _change_words(event)) for event in changed]
+    forks = [event for event in events if event.get("event") == FORKED]
+    changes += [(_number(event, "images_seen"), f"Left {_text(event.get('parent'))}") for event in forks]
     wanted = [(term.name, term.title, term.unit) for term in MODELS[config.model_name].terms]
     splits = {split: metrics.of(split) for split in _SPLITS}
     drawn = []
@@ -151,6 +158,11 @@ def _happening(event: Mapping[str, Any]) -> Happening | None:
     match event.get("event"):
         case "setting_changed":
             words = f"Setting changed: {_change_words(event)}"
+        case "forked":
+            told = event.get("changed")
+            items = [item for item in told if isinstance(item, Mapping)] if isinstance(told, list) else []
+            settings = "; ".join(_change_words(item) for item in items[:_MOST_SETTINGS_SAID])
+            words = f"Left its parent {_text(event.get('parent'))} here" + (f" with {settings}" if settings else "")
         case "steps_skipped":
             words = f"{_text(event.get('skipped'))} steps were skipped: numbers that were not finite"
         case "paused" if event.get("reason"):

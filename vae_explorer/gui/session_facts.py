@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 from vae_explorer.errors import UserError
 from vae_explorer.gui.session_words import RUNNING, Message, Offer, Progress, State
 from vae_explorer.gui.threads.exploring import ExplorerThread
+from vae_explorer.runs.course_events import Ancestry
 from vae_explorer.runs.run_directory import default_parent
 from vae_explorer.training import events
 from vae_explorer.training.metric_history import MetricHistory
@@ -81,6 +82,7 @@ class SessionFacts(QObject):
         """Empty curves for a new run; the picture on the map stays until the new run sends one."""
         self.history = MetricHistory()
         self.marks: list[events.SettingChanged] = []
+        self.ancestry = Ancestry()
         self.kl_D: np.ndarray | None = None
         self.active_units: int | None = None
         self.images_per_second = 0.0
@@ -96,6 +98,7 @@ class SessionFacts(QObject):
         self.run_directory = stored.run
         self.history = stored.history
         self.marks = list(stored.changes)
+        self.ancestry = stored.ancestry
         self.start = stored.started
         if stored.started is not None:
             self._show_progress(stored.step, stored.images_seen, stored.seconds)

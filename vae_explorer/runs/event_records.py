@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from vae_explorer.runs.course_events import FORKED, Forked
 from vae_explorer.training.events import (
     Event,
     Finished,
@@ -78,7 +81,7 @@ def metrics_row(event: MetricsChunk | Validated) -> dict[str, float | int | str]
     return row | {"split": "heldout"} | dict(event.terms) | active
 
 
-def event_record(event: RecordedEvent) -> dict[str, Any] | None:
+def event_record(event: RecordedEvent | Forked) -> dict[str, Any] | None:
     """The event as one JSON-able object with `event` and `step` first; None for what only a window can use.
 
     Numbers that are not finite become null, since JSON has no word for them.
@@ -109,6 +112,12 @@ def event_record(event: RecordedEvent) -> dict[str, Any] | None:
                 "event": "setting_changed", "step": event.step, "images_seen": event.images_seen,
                 "seconds": event.seconds, "path": event.path, "old": event.old, "new": event.new,
             }  # fmt: skip
+        case Forked():
+            changed = [{"path": path, "old": old, "new": new} for path, old, new in event.changed]
+            record = {
+                "event": FORKED, "step": event.step, "images_seen": event.images_seen, "seconds": event.seconds,
+                "parent": event.parent, "changed": changed,
+            }  # fmt: skip
         case StepsSkipped():
             record = {
                 "event": "steps_skipped", "step": event.step, "skipped": event.skipped,
@@ -133,6 +142,12 @@ def event_record(event: RecordedEvent) -> dict[str, Any] | None:
         case _:
             return None
     return _finite(record)
+
+
+def event_line(record: Mapping[str, Any]) -> str:
+    """A line of events.jsonl, with the time of now where the record has none."""
+    now = datetime.now().astimezone().isoformat(timespec="milliseconds")
+    return json.dumps({**record, "time": record.get("time", now)}, ensure_ascii=False) + "\n"
 
 
 def _finite(record: Mapping[str, Any]) -> dict[str, Any]:

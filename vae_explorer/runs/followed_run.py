@@ -110,7 +110,8 @@ class FollowedRun:
         return run.metrics_file, run.events_file, run.checkpoints_folder, frames_folder(run)
 
     def _read(self, writer: str) -> RunNews:
-        started, changes = read_told(self.run)
+        told = read_told(self.run)
+        started, changes = told.started, told.changes
         is_other = started is not None and self._started is not None and started.start_step != self._started.start_step
         rows: dict[str, list[Rows]] = {"train": [], "heldout": []}
         for header, content, is_start, _ in self._metrics.new_lines():

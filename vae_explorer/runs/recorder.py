@@ -7,11 +7,9 @@ A write that fails never ends a training: the recorder says so once, keeps what 
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +26,7 @@ from vae_explorer.runs.event_records import (
     RecordedEvent,
     RecordingFailed,
     RecordingRecovered,
+    event_line,
     event_record,
     metrics_row,
 )
@@ -187,8 +186,7 @@ class _Recorder:
     def note(self, line: dict[str, Any] | None) -> None:
         """Add a line to events.jsonl at the next write."""
         if line is not None:
-            stamped = line | {"time": datetime.now().astimezone().isoformat(timespec="milliseconds")}
-            self._pending[self.run.events_file].append(json.dumps(stamped, ensure_ascii=False) + "\n")
+            self._pending[self.run.events_file].append(event_line(line))
 
     def write(self, at_once: bool = False) -> list[RecordedEvent]:
         """Write what waits, unless the last failure is too fresh; says what came of it."""

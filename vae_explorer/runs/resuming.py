@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from vae_explorer.errors import FileError
@@ -22,14 +22,22 @@ def newest_good_checkpoint(run: RunDirectory) -> Checkpoint | None:
 
     Raises FileError, that of the newest, where all are damaged.
     """
-    newest: FileError | None = None
-    for path in reversed(run.checkpoints()):
+    return first_good(reversed(run.checkpoints()))
+
+
+def first_good(paths: Iterable[Path]) -> Checkpoint | None:
+    """The first of these checkpoints that is as it was written; None without any.
+
+    Raises FileError, that of the first, where all are damaged.
+    """
+    first: FileError | None = None
+    for path in paths:
         try:
             return read_checkpoint(path)
         except FileError as error:
-            newest = newest or error
-    if newest is not None:
-        raise newest
+            first = first or error
+    if first is not None:
+        raise first
     return None
 
 

@@ -6,48 +6,46 @@ import math
 from typing import TYPE_CHECKING
 
 from vae_explorer.errors import UserError
+from vae_explorer.runs.course_events import COURSE_EVENTS, Ancestry, ancestry_in, changes_in
 from vae_explorer.runs.history import read_events
 from vae_explorer.runs.own_files import own_file
-from vae_explorer.runs.run_directory import RunDirectory
-from vae_explorer.runs.run_words import plain
-from vae_explorer.runs.stored_run import changes_in
 from vae_explorer.training.run_config import setting_at
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from vae_explorer.runs.run_directory import RunDirectory
     from vae_explorer.runs.run_summary import RunSummary
     from vae_explorer.training.events import SettingChanged
-    from vae_explorer.training.run_config import RunConfig
 
 _MOST_SAID = 3
+_NOTHING: tuple[tuple[SettingChanged, ...], Ancestry] = ((), Ancestry())
 _MOST_BYTES = 20_000_000  # of events; ten times what a day of training leaves
 
 
-class ChangeReader:
-    """Reads the changes of one run again and again, and its events only when they are others than before."""
+class CourseReader:
+    """Reads the course of one run again and again, and its events only when they are others than before."""
 
     def __init__(self) -> None:
         self._read: tuple[object, ...] = ()
-        self._changes: tuple[SettingChanged, ...] = ()
+        self._told = _NOTHING
 
-    def read(self, path: Path, config: RunConfig) -> tuple[SettingChanged, ...]:
-        """The changes that still count, in their order; none where the events cannot be read."""
-        run = RunDirectory(path, config)
+    def read(self, run: RunDirectory) -> tuple[tuple[SettingChanged, ...], Ancestry]:
+        """The changes that still count, in their order, and where the run comes from; what run.toml tells where the
+        events cannot be read.
+        """
         status = own_file(run.events_file)
         is_as = (None, None) if status is None else (status.st_size, status.st_mtime_ns)
-        if self._read != (*is_as, config):
-            self._read = (*is_as, config)
+        if self._read != (*is_as, run):
+            self._read = (*is_as, run)
             is_short = status is not None and status.st_size <= _MOST_BYTES
-            self._changes = _changes(run) if is_short else ()
-        return self._changes
+            self._told = told_course(run) if is_short else ((), ancestry_in((), run.parent))
+        return self._told
 
 
 def course_words(run: RunSummary) -> str:
     """In sentences; empty for a run that was trained from the start as its settings say."""
     sentences = []
-    if run.parent is not None:
-        sentences.append(f"{run.label} is a child of {plain(run.parent.name)}, from its step {run.parent.step:,}.")
+    if run.ancestry.forks:
+        sentences.append(f"{run.label} is a {run.ancestry.words}.")
     if run.changes:
         said = [
             f"{setting_at(run.config, change.path).label} became {change.new:g} after step {change.step:,}"
@@ -58,11 +56,13 @@ def course_words(run: RunSummary) -> str:
     return " ".join(sentences)
 
 
-def _changes(run: RunDirectory) -> tuple[SettingChanged, ...]:
+def told_course(run: RunDirectory) -> tuple[tuple[SettingChanged, ...], Ancestry]:
+    """The changes that still count and where the run comes from; raises nothing for what cannot be read."""
     try:
-        changes = changes_in(read_events(run, ("started", "setting_changed")))
+        lines = read_events(run, COURSE_EVENTS)
+        changes, ancestry = changes_in(lines), ancestry_in(lines, run.parent)
         for change in changes:
             setting_at(run.config, change.path)
     except (UserError, KeyError, TypeError, ValueError, OverflowError):
-        return ()
-    return changes if all(math.isfinite(change.new) for change in changes) else ()
+        return (), ancestry_in((), run.parent)
+    return (changes if all(math.isfinite(change.new) for change in changes) else (), ancestry)

@@ -176,11 +176,6 @@ class RunDirectory:
                     files.remove_file(self.path / CONFIG_FILE)
                 files.remove_empty_folder(self.path)
 
-    def discard_unbegun(self) -> None:
-        """Remove a child that failed before its first event: what it holds is its parent's."""
-        if self.parent is not None and not files.exists(self.events_file):
-            files.remove_folder(self.path)
-
     def writing(self) -> AbstractContextManager[None]:
         """Be the one writer of this folder inside the `with`; raises FileError where another process is."""
         return writer_lock.writing(self.path)
@@ -257,6 +252,9 @@ def new_run_path(parent: Path, config: RunConfig) -> Path:
 
 def _require_unused(path: Path) -> None:
     hint = "Choose a new folder for this run, or an empty one."
+    for folder in path.parents:
+        if files.exists(folder / CONFIG_FILE):
+            raise FileError(path, f"{path} lies in the folder of the run {folder.name}.", "Choose a folder beside it.")
     try:
         if not path.exists() and not path.is_symlink():
             return

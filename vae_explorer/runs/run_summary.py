@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING
 from vae_explorer.config import read_toml
 from vae_explorer.errors import FileError
 from vae_explorer.runs.comparable import bound_of, score_term
+from vae_explorer.runs.course_events import Ancestry
 from vae_explorer.runs.growing_metrics import GrowingMetrics
 from vae_explorer.runs.metric_rows import MetricHeader, only_split
 from vae_explorer.runs.own_files import own_file, own_files, own_folder
-from vae_explorer.runs.run_course import ChangeReader
+from vae_explorer.runs.run_course import CourseReader
 from vae_explorer.runs.run_directory import (
     CONFIG_FILE,
     EVENTS_FILE,
     METRICS_FILE,
     SAMPLES_FOLDER,
-    Parent,
+    RunDirectory,
     parent_in,
     run_config_from_file_table,
 )
@@ -55,8 +56,8 @@ class RunSummary:
 
     `best` is the best value of `term` on the held-out images, at `best_step`; None before the first check. `last` are
     the columns of the last row of the curves, `last_heldout` those of the last held-out check. `remark` is a sentence
-    on what could not be read; the rest is right all the same. `parent` is what it was forked from, `changes` what was
-    changed by hand.
+    on what could not be read; the rest is right all the same. `ancestry` is what it was forked from, `changes` what was
+    changed by hand since.
     """
 
     path: Path
@@ -71,8 +72,8 @@ class RunSummary:
     size_bytes: int
     thumbnail: Picture | None
     remark: str = ""
-    parent: Parent | None = None
     changes: tuple[SettingChanged, ...] = ()
+    ancestry: Ancestry = field(default_factory=Ancestry)
 
     @property
     def name(self) -> str:
@@ -131,7 +132,7 @@ class RunReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._scores: _Scores | None = None
-        self._changes = ChangeReader()
+        self._course = CourseReader()
 
     def read(self, is_cancelled: Callable[[], bool]) -> RunSummary:
         """The run as it is now. Raises UserError where the folder holds none that this version can read."""
@@ -157,12 +158,13 @@ class RunReader:
             remarks.append(error.message)
         if scores.num_damaged:
             remarks.append(f"Damaged lines of {METRICS_FILE} are left out: {scores.num_damaged:,}.")
+        changes, ancestry = self._course.read(RunDirectory(self.path, config, parent_in(table)))
         size_bytes = sum(status.st_size for _, status in own_files(self.path))
         return RunSummary(
             path=self.path, config=config, created=_created(table.get("created"), status.st_mtime), notes=notes,
             judgement=judge(self.path), best=scores.best, best_step=scores.best_step, last=scores.last,
             last_heldout=scores.last_heldout, size_bytes=size_bytes, thumbnail=newest_picture(self.path),
-            parent=parent_in(table), changes=self._changes.read(self.path, config),
+            changes=changes, ancestry=ancestry,
             remark=" ".join(remarks).replace(f"{self.path}{os.sep}", ""),
         )  # fmt: skip
 

@@ -6,12 +6,13 @@ Read from metrics.csv and events.jsonl, whole or as far as they are written. Fre
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vae_explorer.errors import FileError, UserError
+from vae_explorer.runs.course_events import Ancestry, ancestry_in, changes_in
 from vae_explorer.runs.history import read_events, read_metrics
 from vae_explorer.training.events import SettingChanged, Started
 from vae_explorer.training.metric_history import MetricHistory
@@ -30,7 +31,8 @@ _HINT = "It was altered after it was written; use another copy of the run."
 class StoredRun:
     """A run's course. `started` is None before its first event; `seconds` and `images_seen` are those of its last row.
 
-    `changes` are the live settings that were changed and still count: what a kill undid is left out.
+    `changes` are the live settings that were changed in it and still count: what a kill undid is left out. `ancestry`
+    is what it has from its parents.
     """
 
     run: RunDirectory
@@ -40,6 +42,16 @@ class StoredRun:
     step: int
     images_seen: int
     seconds: float
+    ancestry: Ancestry = field(default_factory=Ancestry)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the events tell: the newest start, the changes that count, and what came from parents."""
+
+    started: Started | None
+    changes: tuple[SettingChanged, ...]
+    ancestry: Ancestry
 
 
 def read_stored_run(run: RunDirectory) -> StoredRun:
@@ -51,21 +63,23 @@ def read_stored_run(run: RunDirectory) -> StoredRun:
         _require_places(run, columns)
         history.append_rows(metrics.of("train"), metrics.of("heldout"))
     last = {name: 0.0 if is_empty else float(columns[name][-1]) for name in PLACES}
-    started, changes = read_told(run)
-    return StoredRun(run, started, history, changes, int(last["step"]), int(last["images_seen"]), last["seconds"])
+    told = read_told(run)
+    return StoredRun(
+        run, told.started, history, told.changes, int(last["step"]), int(last["images_seen"]), last["seconds"],
+        told.ancestry,
+    )  # fmt: skip
 
 
-def read_told(run: RunDirectory) -> tuple[Started | None, tuple[SettingChanged, ...]]:
-    """What the events tell: the newest start, and the changes that count. Raises FileError as `read_stored_run`."""
+def read_told(run: RunDirectory) -> Told:
+    """What the events of that run tell. Raises FileError as `read_stored_run`."""
     lines = read_events(run)
     try:
-        started = _started(lines, run.config, run.name)
-        changes = changes_in(lines)
-        for change in changes:
+        told = Told(_started(lines, run.config, run.name), changes_in(lines), ancestry_in(lines, run.parent))
+        for change in told.changes:
             with_value(run.config, change.path, change.new)
     except (KeyError, TypeError, ValueError, OverflowError, UserError) as error:
         raise FileError(run.events_file, f"{run.events_file} is not as VAE Explorer wrote it.", _HINT) from error
-    return started, changes
+    return told
 
 
 def _require_places(run: RunDirectory, columns: Mapping[str, np.ndarray]) -> None:
@@ -94,22 +108,3 @@ def _started(lines: Sequence[Mapping[str, Any]], config: RunConfig, name: str) -
         steps_per_epoch=int(line["steps_per_epoch"]), total_steps=int(line["total_steps"]),
         start_step=int(line["step"]),
     )  # fmt: skip
-
-
-def changes_in(lines: Sequence[Mapping[str, Any]]) -> tuple[SettingChanged, ...]:
-    """The changes that events tell, in their order; a start at an earlier step takes back those after it.
-
-    Raises KeyError, TypeError, ValueError or OverflowError for a line that is not as it was written.
-    """
-    found: list[SettingChanged] = []
-    for line in lines:
-        if line.get("event") == "started":
-            found = [change for change in found if change.step <= int(line["step"])]
-        elif line.get("event") == "setting_changed":
-            found.append(
-                SettingChanged(
-                    path=str(line["path"]), old=float(line["old"]), new=float(line["new"]), step=int(line["step"]),
-                    images_seen=int(line["images_seen"]), seconds=float(line["seconds"]),
-                )
-            )  # fmt: skip
-    return tuple(found)

@@ -18,10 +18,12 @@ from vae_explorer.gui.widgets.curve_items import CurveMark
 from vae_explorer.gui.widgets.curve_plot import CurveNumbers, CurvePlot
 from vae_explorer.gui.widgets.curve_saving import CurveSaveButton
 from vae_explorer.models.catalogue import MODELS
+from vae_explorer.runs.run_words import plain
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session
     from vae_explorer.models.record import Term
+    from vae_explorer.runs.course_events import Forked
     from vae_explorer.runs.past import Moment
     from vae_explorer.training.metric_history import Axis
 
@@ -30,6 +32,7 @@ AXES: Final = (("images_seen", "Images seen"), ("step", "Steps"), ("seconds", "S
 # Of the x range, left out of the y range: the fall of the first steps would flatten the rest.
 _SKIPPED_FRACTION: Final = 0.04
 _MOST_MARKS: Final = 200
+_LONGEST_TOLD: Final = 16  # letters of a setting beside the word fork
 
 
 class BoundCurvesPanel(QWidget):
@@ -250,16 +253,20 @@ class BoundCurvesPanel(QWidget):
         return CurveNumbers(train_x[seen], history.train(name)[seen], heldout_x[passed], history.heldout(name)[passed])
 
     def _marks(self) -> tuple[CurveMark, ...]:
-        """Setting changes over the x axis; of a drag through many values only the last one stays."""
+        """Setting changes and forks over the x axis; of a drag through many values only the last one stays."""
         axis = self._axis()
         closest = (self._x_range[1] - self._x_range[0]) / 150
+        ancestry = self.session.ancestry
         found: list[tuple[str, CurveMark]] = []
-        for change in self.session.marks[-_MOST_MARKS:]:
+        for change in (*ancestry.changes, *self.session.marks)[-_MOST_MARKS:]:
             mark = CurveMark(float(getattr(change, axis)), f"{_short_name(change.path)} {change.new:.4g}")
             if found and found[-1][0] == change.path and mark.x - found[-1][1].x < closest:
                 found.pop()
             found.append((change.path, mark))
-        return tuple(mark for _, mark in found)
+        forks = [CurveMark(float(getattr(fork, axis)), _fork_text(fork)) for fork in ancestry.forks[-_MOST_MARKS:]]
+        # What an older version wrote of a fork says only its step.
+        marks = [mark for mark in (*forks, *(mark for _, mark in found)) if math.isfinite(mark.x)]
+        return tuple(sorted(marks, key=lambda mark: mark.x))
 
     # Looking closer
 
@@ -313,6 +320,12 @@ def _fits(wanted: tuple[float, float], shown: tuple[float, ...]) -> bool:
     span = high - low
     inside = shown[0] <= low + 0.05 * span and shown[1] >= high - 0.05 * span
     return inside and (shown[1] - shown[0]) <= 1.25 * span
+
+
+def _fork_text(fork: Forked) -> str:
+    """That a run left its parent, and one setting that it changed there."""
+    told = [f"{_short_name(path)} {new}" for path, _, new in fork.changed if path != "training.epochs"]
+    return "fork" if not told else f"fork, {plain(told[0])[:_LONGEST_TOLD]}{'…' if len(told) > 1 else ''}"
 
 
 def _short_name(path: str) -> str:

@@ -249,7 +249,9 @@ class RunConfigPanel(QWidget):
                 beta = beta * mark.new / mark.old if mark.old else mark.new
         # A loss that is no weighted KL has no such weight.
         shown = "" if beta is None else f"Effective beta {beta:.4g}, "
-        self._readout.setText(f"{shown}{start.steps_per_epoch:,} steps per epoch")
+        origin = self.session.ancestry.words
+        parent = "" if not origin else f"\nC{origin[1:]}."
+        self._readout.setText(f"{shown}{start.steps_per_epoch:,} steps per epoch{parent}")
         self._readout.setToolTip(
             "The weight that the KL term has against the reconstruction, both summed over their dimensions "
             f"and averaged over images.\n{start.num_train:,} training images, {start.num_heldout:,} held out, "

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vae_explorer.runs.run_words import created_text, duration_text, score_text, size_text
+from vae_explorer.runs.run_words import created_text, duration_text, plain, score_text, size_text
 
 if TYPE_CHECKING:
     from vae_explorer.runs.run_summary import RunSummary
@@ -37,6 +37,13 @@ def comparable_group(run: RunSummary) -> tuple[str, str, str]:
 
 def _last_score(run: RunSummary) -> float | None:
     return run.last_heldout.get(run.term.name)
+
+
+def _parent_text(run: RunSummary) -> str:
+    if not run.ancestry.forks:
+        return ""
+    parent = run.ancestry.forks[-1]
+    return f"{plain(parent.parent)}, step {parent.step:,}"
 
 
 def _one_line(text: str) -> str:
@@ -104,6 +111,10 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     RunColumn(
         name="created", title="Created", tip="When it was begun, in the time of this machine", text=created_text,
         key=lambda run: run.created, letters=15,
+    ),
+    RunColumn(
+        name="parent", title="Child of", tip="The run that it was forked from, and at which step",
+        text=_parent_text, key=lambda run: _parent_text(run).casefold() or None, letters=18,
     ),
     RunColumn(
         name=TAGS, title="Tags", tip="Words to find it by, with commas between; F2 changes them",

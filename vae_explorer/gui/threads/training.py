@@ -113,7 +113,9 @@ class TrainingThread(threading.Thread):
             if self._run_directory is not None and not self._waits_to_be_saved:
                 self._run_directory.discard_unused()
                 if isinstance(self._origin, Fork):
-                    self._run_directory.discard_unbegun()
+                    from vae_explorer.runs.forking import discard_unbegun
+
+                    discard_unbegun(self._run_directory)
         self._mailbox.post(TrainingEnded(failure, self._is_saved()))
 
     def _train(self) -> None:

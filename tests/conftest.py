@@ -1,4 +1,4 @@
-"""What every test stands on: a home of its own, no screen, one CPU thread, and no thread left behind."""
+"""What every test stands on: a home of its own, no screen, no network, one CPU thread, and no thread left behind."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from tests import network_watch
 from tests.thread_leaks import leaked_threads, recording_start
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ Times = Callable[[int, int], int]
 
 settings.register_profile("tests", deadline=None, print_blob=True)
 settings.load_profile("tests")
+network_watch.listen()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -89,6 +91,15 @@ def no_thread_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     leaked = leaked_threads(before)
     if leaked:
         pytest.fail("The test left threads running: " + "; ".join(leaked), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def no_network() -> Iterator[None]:
+    """Fails a test in which this process reached for another machine."""
+    network_watch.taken()
+    yield
+    if heard := network_watch.taken():
+        pytest.fail("The test reached for the network: " + "; ".join(heard), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The rules on who may import whom, applied to the text of a module.
+"""The rules on who may import whom, and that nobody reaches for the network, applied to the text of a module.
 
 Rows of the house from bottom to top: a module may import from rows below its own and from its own package,
 never sideways and never up. Late imports and imports for type checkers count: they bind the design as much.
@@ -26,13 +26,20 @@ ROWS = (
 )
 PYTHON_INTERFACE = "notebook"  # what `import vae_explorer` offers, loaded when it is asked for
 QT = {"PySide6", "shiboken6", "pyqtgraph"}
+NETWORK = {
+    "aiohttp", "asyncio", "ftplib", "http", "httpx", "imaplib", "poplib", "requests", "smtplib", "socketserver", "ssl",
+    "torch.hub", "torch.utils.model_zoo", "urllib", "urllib3", "webbrowser", "websockets", "xmlrpc",
+    "PySide6.QtNetwork", "PySide6.QtWebEngineWidgets", "PySide6.QtWebSockets",
+}  # fmt: skip
+"""Modules whose work is to reach another machine: nothing of the product does, unless it is asked for a download."""
+HARMLESS_OF_SOCKET = {"gethostname", "socketpair"}
 _ROW_OF = {part: row for row, parts in enumerate(ROWS) for part in parts}
 
 
 def part_of(path: Path) -> str:
     """The part of the house to which a file under the package belongs: `training`, `cli`, `__init__`."""
     first = path.parts[0].removesuffix(".py")
-    return "cli" if first.startswith("cli_") else first
+    return next((part for part in ("cli", PYTHON_INTERFACE) if first.startswith(f"{part}_")), first)
 
 
 def imported_modules(source: str) -> Iterator[tuple[int, str]]:
@@ -56,9 +63,22 @@ def imported_modules(source: str) -> Iterator[tuple[int, str]]:
             yield node.lineno, str(node.args[0].value)
 
 
+def _network(source: str) -> Iterator[str]:
+    for line, name in imported_modules(source):
+        parts = name.split(".")
+        if any(".".join(parts[:count]) in NETWORK for count in range(1, len(parts) + 1)):
+            yield f"line {line}: {name} reaches for the network"
+    for node in ast.walk(ast.parse(source)):
+        is_socket = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "socket"
+        names = [node.attr] if is_socket else []
+        if isinstance(node, ast.ImportFrom) and node.module == "socket":
+            names = [alias.name for alias in node.names]
+        yield from (f"line {node.lineno}: socket.{name}" for name in names if name not in HARMLESS_OF_SOCKET)
+
+
 def breaches(part: str, source: str) -> list[str]:
     """A line for each import in a module of that part of the house that the rules forbid."""
-    found = []
+    found = list(_network(source))
     for line, name in imported_modules(source):
         if name.startswith("relative import"):
             found.append(f"line {line}: {name}")

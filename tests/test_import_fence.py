@@ -52,6 +52,12 @@ def test_every_part_of_the_package_has_a_row():
         ("__init__", "from vae_explorer.runs import x", "__init__ may not import runs"),
         ("runs", "from vae_explorer.notebook import train", "runs may not import notebook"),
         ("doctor", "from vae_explorer import notebook", "doctor may not import notebook"),
+        ("runs", "from urllib.request import urlopen", "urllib.request reaches for the network"),
+        ("datasets", "def f():\n    import http.client", "line 2: http.client reaches for the network"),
+        ("models", "from torch.hub import load", "torch.hub reaches for the network"),
+        ("gui", "from PySide6.QtNetwork import QTcpSocket", "PySide6.QtNetwork reaches for the network"),
+        ("runs", "import socket\nsocket.create_connection(('a', 1))", "line 2: socket.create_connection"),
+        ("runs", "from socket import gethostname, socket", "line 1: socket.socket"),
         ("runs", "import vae_explorer.somewhere", "somewhere has no row in the house"),
     ],
 )

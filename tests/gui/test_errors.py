@@ -145,30 +145,6 @@ def test_defect_in_training_ends_the_run_and_keeps_the_checkpoint(
     assert window.message_bar.message is messages[0]
 
 
-@pytest.mark.parametrize(
-    "error",
-    [MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate")],
-)
-def test_out_of_memory_offers_a_smaller_batch_and_the_next_run_works(
-    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    messages = posted_by(window.session)
-    with monkeypatch.context() as patch:
-
-        def fail(*_args: object) -> object:
-            raise error
-
-        patch.setattr(Trainer, "validate", fail)
-        window.commands.actions["action.train"].trigger()
-        finish(qtbot, window, State.FAILED)
-    assert messages[0].near == "training.batch_size"
-    assert "12" in messages[0].hint
-    assert window.error_reports.dialog is None, "a person can mend this: no report"
-    window.session.edit("training.batch_size", 12)
-    with qtbot.waitSignal(window.session.history_changed, timeout=WAIT_MS):
-        window.commands.actions["action.train"].trigger()
-
-
 def test_run_folder_that_cannot_be_made_is_told_and_another_can_be_chosen(
     window: MainWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:

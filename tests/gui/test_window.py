@@ -1,22 +1,16 @@
 from __future__ import annotations
 
-import ctypes
-import gc
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
 
-import numpy as np
-import psutil
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QApplication, QPushButton, QTabBar, QWidget
 from pytestqt.qtbot import QtBot
 
-from tests.conftest import Times
-from tests.gui.map_window import settle
 from vae_explorer.gui import theme
 from vae_explorer.gui.actions import ACTIONS, MENUS, TOOLBAR
 from vae_explorer.gui.commands import Commands
@@ -260,57 +254,3 @@ def test_buttons_of_dialogs_have_no_platform_icons(window: MainWindow) -> None:
     buttons = [button for dialog in window.commands._dialogs.values() for button in dialog.findChildren(QPushButton)]
     assert len(buttons) >= 5
     assert all(button.icon().isNull() for button in buttons)
-
-
-class MallocFacts(ctypes.Structure):
-    """`struct mallinfo2` of glibc 2.33."""
-
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in (
-            "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
-        )
-    ]  # fmt: skip
-
-
-def allocated_memory() -> int:
-    """Bytes that C, C++ and Python hold; what the allocator keeps beyond them comes and goes in steps of a megabyte."""
-    gc.collect()
-    ask = getattr(ctypes.CDLL(None), "mallinfo2", None)
-    if ask is None:
-        return psutil.Process().memory_info().rss
-    ask.restype = MallocFacts
-    facts = ask()
-    return facts.uordblks + facts.hblkhd
-
-
-def test_dialogs_and_docks_do_not_leak(window: MainWindow, qapp: QApplication, qtbot: QtBot, times: Times) -> None:
-    """R14."""
-
-    def cycle() -> None:
-        for dock in window.docks.values():
-            dock.close()
-            dock.show()
-        for name in ("shortcuts", "command_palette", "about", "save_samples", "save_map"):
-            window.commands.actions[f"action.{name}"].trigger()
-            qapp.processEvents()
-            window.commands.close_all()
-        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
-        qapp.processEvents()
-
-    # What panels make when they first get an answer is there from then on.
-    cycle()
-    settle(window, qtbot)
-    cycle()
-    widgets, objects = len(QApplication.allWidgets()), len(window.findChildren(object))
-    num_cycles = times(5, 200)
-    memory = []
-    for _ in range(11):
-        for _ in range(num_cycles):
-            cycle()
-        memory.append(allocated_memory())
-    settle(window, qtbot)
-    # The middle one of ten stretches: an answer that arrives in one of them is no leak.
-    assert np.median(np.diff(memory)) / num_cycles <= 20e3
-    assert len(QApplication.allWidgets()) == widgets
-    assert len(window.findChildren(object)) <= objects

@@ -6,9 +6,11 @@ The processes are forked from one that has loaded torch already, so that twenty 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import time
 from multiprocessing.connection import Connection
@@ -17,11 +19,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from tests.conftest import Times
-from tests.tiny_runs import make_trainer, tiny_config
+from tests.tiny_runs import make_trainer, tiny_config, train_tiny
+from vae_explorer.export.exportables import export
 from vae_explorer.runs.broken_off import broken_off_runs
 from vae_explorer.runs.checkpoint import read_checkpoint
+from vae_explorer.runs.files import TEMPORARY_PREFIX
 from vae_explorer.runs.history import read_events, read_metrics
 from vae_explorer.runs.recorder import record
 from vae_explorer.runs.resuming import newest_good_checkpoint
@@ -30,6 +35,12 @@ from vae_explorer.training.control import Control
 from vae_explorer.training.run_config import RunConfig, with_value
 
 INTERVAL = 0.1
+EXPORTED = {
+    "model": "model.safetensors",
+    "metrics": "metrics.csv",
+    "encoder": "encoder.safetensors",
+    "recipe": "recipe",
+}
 
 
 def killed_config() -> RunConfig:
@@ -53,7 +64,9 @@ def train_until_killed(path: Path, images: tuple[np.ndarray, np.ndarray], begun:
 @pytest.fixture(scope="module")
 def forking() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "tests.tiny_runs", "vae_explorer.runs.recorder"])
+    context.set_forkserver_preload(
+        ["torch", "tests.tiny_runs", "vae_explorer.runs.recorder", "vae_explorer.export.network_files"]
+    )
     return context
 
 
@@ -90,6 +103,63 @@ def test_kills_at_random_moments_leave_what_can_be_continued(
         assert [found.path for found in broken_off_runs(tmp_path)][:1] == [path]
         last_step = continued(run, tiny_images)
         assert last_step > (0 if newest is None else newest.step)
+
+
+def export_until_killed(path: Path, out: Path, images: tuple[np.ndarray, np.ndarray], begun: Connection) -> None:
+    """In the child: writes the same files over and over until it is killed; tells when all are there once."""
+    from tests.tiny_runs import register_tiny
+
+    with pytest.MonkeyPatch.context() as patch:
+        register_tiny(patch, images)
+        for number in itertools.count():
+            for what, name in EXPORTED.items():
+                folder = out / name
+                if folder.suffix == "":
+                    shutil.rmtree(folder, ignore_errors=True)  # a folder is never written over
+                export(what, path, folder)
+            if number == 0:
+                begun.send(True)
+
+
+def test_kills_inside_exports_leave_whole_files_and_the_run_as_it_was(
+    tmp_path: Path, forking: ForkServerContext, tiny_images: tuple[np.ndarray, np.ndarray], times: Times
+) -> None:
+    draw, out = random.Random(2), tmp_path / "out"
+    run, _ = train_tiny(tmp_path / "run")
+    of_run = contents_of(run.path)
+    whole: dict[str, object] = {}
+    num_cut = 0
+    for _ in range(times(20, 500)):
+        begun, told = forking.Pipe(duplex=False)
+        process = forking.Process(target=export_until_killed, args=(run.path, out, tiny_images, told))
+        process.start()
+        assert begun.poll(60)
+        whole = whole or contents_of(out)
+        time.sleep(draw.uniform(0.0, 0.1))  # the moment is what is drawn
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        found = contents_of(out)
+        missing = whole.keys() - found.keys()
+        assert missing <= {name for name in whole if name.startswith("recipe/")}
+        assert found == {name: content for name, content in whole.items() if name not in missing}
+        num_cut += any(TEMPORARY_PREFIX in path.name for path in out.rglob("*"))
+        assert contents_of(run.path) == of_run
+        assert read_checkpoint(run.checkpoints()[-1]).step == 16
+    assert num_cut > 0, "some kills hit a file that was being written"
+
+
+def contents_of(folder: Path) -> dict[str, object]:
+    """What is in the files that have their names; of weights the tensors, since their order in the file is not set."""
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    named = (path for path in paths if not any(TEMPORARY_PREFIX in part for part in path.parts))
+    return {str(path): _content(folder / path) for path in named}
+
+
+def _content(path: Path) -> object:
+    if path.suffix != ".safetensors":
+        return path.read_bytes()
+    return {name: values.tobytes() for name, values in safetensors.numpy.load_file(path).items()}
 
 
 def continued(run: RunDirectory, images: tuple[np.ndarray, np.ndarray]) -> int:

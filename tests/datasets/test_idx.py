@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 
 from tests.datasets.idx_files import TYPE_BYTES, header, idx_bytes, write
+from tests.limits import within_limits
 from vae_explorer.datasets.idx import open_idx_stream, read_idx
 from vae_explorer.errors import FileError
 
@@ -168,20 +169,17 @@ def test_mutants_are_read_or_refused_by_name(tmp_path, compressed, times):
     chance = random.Random(2)
     path = tmp_path / "mutant.idx"
     reasons: list[str] = []
-    slowest = 0.0
     for _ in range(num_mutants):
         path.write_bytes(mutant(original, chance))
-        began = time.monotonic()
         try:
-            array = read_idx(path)
+            with within_limits():
+                array = read_idx(path)
         except FileError as error:
             reasons.append(error.message)
         else:
             assert array.dtype == np.uint8
-        slowest = max(slowest, time.monotonic() - began)
     assert len(reasons) > num_mutants // 2
     assert all(str(path) in reason for reason in reasons)
-    assert slowest < 2
 
 
 @given(st.binary(max_size=200))

@@ -15,6 +15,7 @@ import torch
 from tests.cli.tiny_command import TINY, error_lines
 from tests.conftest import Times
 from tests.export.trained_models import small_config
+from tests.limits import within_limits
 from tests.tiny_runs import make_trainer, tiny_config, train_tiny
 from vae_explorer import cli
 from vae_explorer import notebook as vx
@@ -222,7 +223,8 @@ def test_mutants_of_a_file_are_taken_or_refused_in_a_sentence(times: Times, tmp_
     for mutant in mutants(path.read_bytes(), number):
         path.write_bytes(mutant)
         try:
-            read_start_weights(path, config)
+            with within_limits():
+                read_start_weights(path, config)
         except FileError as error:
             refused += 1
             assert error.hint

@@ -15,10 +15,13 @@ import safetensors.torch
 import torch
 
 from tests.conftest import Times
+from tests.limits import within_limits
 from tests.tiny_runs import make_trainer, tiny_config, train_tiny
 from vae_explorer.errors import FileError, UserError
 from vae_explorer.runs.checkpoint import MANIFEST_FILE, STATE_FILE, TRAINING_STATE_FILE, read_checkpoint
-from vae_explorer.runs.run_directory import RunDirectory
+from vae_explorer.runs.run_course import told_course
+from vae_explorer.runs.run_directory import CONFIG_FILE, EVENTS_FILE, METRICS_FILE, RunDirectory
+from vae_explorer.runs.run_status import judge
 from vae_explorer.runs.stored_run import read_stored_run
 
 Change = Callable[[dict[str, torch.Tensor], dict[str, Any]], None]
@@ -96,34 +99,44 @@ def test_a_state_of_another_kind_of_device_goes_on_with_other_noise(run: RunDire
     restore(run)
 
 
-def test_altered_curves_and_events_are_refused_or_read_never_fatal(
-    tmp_path: Path, run: RunDirectory, times: Times
+@pytest.mark.parametrize("name", [METRICS_FILE, EVENTS_FILE, CONFIG_FILE])
+def test_altered_files_of_a_run_are_refused_or_read_never_fatal(
+    tmp_path: Path, run: RunDirectory, times: Times, name: str
 ) -> None:
-    draw, num_mutants = random.Random(3), times(300, 50_000)
-    for path in (run.metrics_file, run.events_file):
-        whole = path.read_bytes()
-        refused = 0
-        for _ in range(num_mutants):
-            content = bytearray(whole)
-            for _ in range(draw.randint(1, 3)):
-                at = draw.randrange(len(content))
-                match draw.randrange(3):
-                    case 0:
-                        content[at] = draw.randrange(256)
-                    case 1:
-                        del content[at : at + draw.randint(1, 30)]
-                    case 2:
-                        content[at:at] = draw.choice([b"1e999", b"nan", b"-5", b"\n", b",", b"null", b'"x"', b"\xff"])
-            path.write_bytes(content)
-            try:
-                read_stored_run(run)
-            except FileError as error:
-                refused += 1
-                assert path.name in error.message
-        assert refused > num_mutants / 6
-        path.write_bytes(whole)
+    path, draw, num_mutants = run.path / name, random.Random(3), times(300, 50_000)
+    whole, refused = path.read_bytes(), 0
+    for _ in range(num_mutants):
+        path.write_bytes(altered(whole, draw))
+        with within_limits():
+            judge(run.path)
+        try:
+            with within_limits():
+                opened = RunDirectory.open(run.path)
+                told_course(opened)
+                read_stored_run(opened)
+        except UserError as error:
+            refused += 1
+            assert name in error.message
+            assert error.hint
+            assert error.message.isprintable()
+    assert refused > num_mutants / 6
+    path.write_bytes(whole)
     copy = Path(shutil.copytree(run.path, tmp_path / "copy"))
     assert read_stored_run(RunDirectory.open(copy)).step == 16
+
+
+def altered(whole: bytes, draw: random.Random) -> bytes:
+    content = bytearray(whole)
+    for _ in range(draw.randint(1, 3)):
+        at = draw.randrange(len(content))
+        match draw.randrange(3):
+            case 0:
+                content[at] = draw.randrange(256)
+            case 1:
+                del content[at : at + draw.randint(1, 30)]
+            case 2:
+                content[at:at] = draw.choice([b"1e999", b"nan", b"-5", b"\n", b",", b"null", b'"x"', b"\xff", b"[["])
+    return bytes(content)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,28 @@
+"""What reading an altered file may cost (R4)."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_SECONDS, _BYTES = 2.0, 512_000_000
+_BYTES_OF_PEAK = 1 if sys.platform == "darwin" else 1024
+
+
+@contextmanager
+def within_limits() -> Iterator[None]:
+    """What is done inside takes at most 2 s and 512 MB more than this process ever took, whether or not it raises."""
+    began, peak = time.monotonic(), _peak()
+    try:
+        yield
+    finally:
+        seconds, more = time.monotonic() - began, _peak() - peak
+        assert seconds <= _SECONDS, f"{seconds:.1f} s"
+        assert more <= _BYTES, f"{more / 1e6:.0f} MB"
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _BYTES_OF_PEAK

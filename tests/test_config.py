@@ -18,7 +18,7 @@ from vae_explorer.config import (
     text_of,
     to_table,
 )
-from vae_explorer.errors import FileError, SettingError
+from vae_explorer.errors import FileError, SettingError, quoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,10 +112,16 @@ def test_files_that_are_not_toml_say_so(tmp_path) -> None:
     path = tmp_path / "broken.toml"
     for content in (b"[x", b"\xff\xfe", b"a = " + b"[" * 5000):
         path.write_bytes(content)
-        with pytest.raises(FileError, match=r"broken\.toml is not a TOML file"):
+        with pytest.raises(FileError, match=r"broken\.toml is not (a TOML file|text in UTF-8)"):
             read_toml(path)
     path.write_bytes(b"#" * 1_000_001)
     with pytest.raises(FileError, match="larger than 1 MB"):
         read_toml(path)
     with pytest.raises(FileError, match="cannot be read"):
         read_toml(tmp_path / "none.toml")
+
+
+def test_what_a_stranger_wrote_is_quoted_in_one_short_line() -> None:
+    assert quoted("a\tb\u202ec") == "'a?b?c'"
+    assert quoted("x" * 80) == f"'{'x' * 80}'"
+    assert quoted("x" * 10**6) == f"'{'x' * 80}…'"

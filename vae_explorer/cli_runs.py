@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from vae_explorer.cli_output import say
+from vae_explorer.errors import plain
 from vae_explorer.runs import files
 from vae_explorer.runs.library import Library, LibraryScanner
 from vae_explorer.runs.run_directory import default_parent
 from vae_explorer.runs.run_summary import RunSummary
-from vae_explorer.runs.run_words import created_text, duration_text, plain, score_text, size_text
+from vae_explorer.runs.run_words import created_text, duration_text, score_text, size_text
 
 _HEAD = (
     "run", "status", "model", "data set", "protocol", "bound", "best held out", "at step", "steps", "h:min:s", "MB",

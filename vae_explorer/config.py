@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_type_hints
 
-from vae_explorer.errors import FileError, SettingError, nearest_hint
+from vae_explorer.errors import FileError, SettingError, nearest_hint, quoted
 
 Value = int | float | str | bool | tuple[int, ...]
 Kind = Literal["integer", "number", "text", "flag", "choice", "integers"]
@@ -149,7 +149,7 @@ def checked_value(setting: Setting, value: object, where: str) -> Value:
             if isinstance(value, str) and value in setting.choices:
                 return value
             hint = nearest_hint(str(value), setting.choices)
-            raise SettingError(where, f"{where} cannot be '{value}'.", hint)
+            raise SettingError(where, f"{where} cannot be {quoted(value)}.", hint)
         case "text":
             if isinstance(value, str):
                 return value
@@ -157,7 +157,7 @@ def checked_value(setting: Setting, value: object, where: str) -> Value:
 
 
 def _wrong_type(setting: Setting, value: object, where: str, wanted: str) -> SettingError:
-    return SettingError(where, f"{where} cannot be {value!r}.", f"{setting.label} takes {wanted}.")
+    return SettingError(where, f"{where} cannot be {value!r:.80}.", f"{setting.label} takes {wanted}.")
 
 
 def _check_range(setting: Setting, number: float, where: str) -> None:
@@ -249,7 +249,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         )
     try:
         return tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise FileError(path, f"{path} is not text in UTF-8.", "Mend that place, or start from a preset.") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise FileError(
             path, f"{path} is not a TOML file: {error}.", "Mend that place, or start from a preset."
         ) from error

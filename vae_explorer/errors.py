@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from os import PathLike
 
+_LONGEST_QUOTED = 80
 _ALLOCATION_FAILURES = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -67,6 +68,17 @@ class MachineError(UserError):
     """Something this machine does not have; the hint names the package to install or the other way to go."""
 
     exit_status: ClassVar[int] = 3
+
+
+def plain(text: str) -> str:
+    """One line of printable letters: a name may hold anything, also what turns a line of text around."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def quoted(value: object) -> str:
+    """What a person or a file gave, between quotes, as one short line of printable letters."""
+    text = plain(str(value)[: _LONGEST_QUOTED + 1])
+    return f"'{text}'" if len(text) <= _LONGEST_QUOTED else f"'{text[:_LONGEST_QUOTED]}…'"
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
-from vae_explorer.errors import UserError, nearest_hint
+from vae_explorer.errors import UserError, nearest_hint, quoted
 
 
 class Record(Protocol):
@@ -58,7 +58,9 @@ class Registry(Generic[RecordT]):
         try:
             return self._records[name]
         except KeyError:
-            raise UserError(f"There is no {self.kind} named '{name}'.", nearest_hint(name, self._records)) from None
+            raise UserError(
+                f"There is no {self.kind} named {quoted(name)}.", nearest_hint(name, self._records)
+            ) from None
 
     def __contains__(self, name: object) -> bool:
         return name in self._records

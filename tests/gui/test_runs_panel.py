@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox,
 from pytestqt.qtbot import QtBot
 
 from tests.gui.conftest import WAIT_MS
-from tests.runs.library_folders import COMPLETED, STARTED, config_with, make_run, write_picture
+from tests.runs.library_folders import COMPLETED, STARTED, config_with, make_run, write_events, write_picture
 from tests.runs.metric_files import metric_lines
 from tests.tiny_runs import tiny_config, train_tiny
 from vae_explorer.errors import FileError
@@ -30,7 +30,7 @@ from vae_explorer.gui.session_words import State
 from vae_explorer.gui.tables.runs_table import COLUMN_OF
 from vae_explorer.runs import library, run_notes
 from vae_explorer.runs.metric_curves import MetricCurves
-from vae_explorer.runs.run_directory import RunDirectory
+from vae_explorer.runs.run_directory import METRICS_FILE, RunDirectory
 from vae_explorer.runs.run_notes import RunNotes, read_notes
 from vae_explorer.runs.run_status import RunStatus
 from vae_explorer.runs.writer_lock import LOCK_FILE
@@ -51,6 +51,11 @@ def folder(tmp_path: Path) -> Path:
     (folder / "letters").mkdir()
     write_picture(folder / "a" / "samples" / "a.png", side=40)
     return folder
+
+
+def add_fork(path: Path, parent: str, images_seen: int) -> None:
+    left = {"event": "forked", "step": 1, "images_seen": images_seen, "seconds": 1.0, "parent": parent, "changed": []}
+    write_events(path, left, STARTED, COMPLETED)
 
 
 @pytest.fixture
@@ -174,10 +179,11 @@ def test_another_metric_is_chosen_by_its_name(panel: RunsPanel, qtbot: QtBot, fo
     page.metric_field.setCurrentText("Learning rate")
     page.metric_field.activated.emit(page.metric_field.currentIndex())
     qtbot.waitUntil(lambda: page._read is not None and page._read.request.name == "learning_rate", timeout=WAIT_MS)
-    assert "have no values of Learning rate there; choose the training images" in page.plot._empty.text()
+    assert page.sentence.text() == "No held-out values of Learning rate: those of the training images are drawn."
+    assert page.plot.has_points
     page.splits.setCurrentText("Training")
     page.splits.activated.emit(1)
-    assert page.plot._empty.text() == ""
+    assert page.sentence.text() == ""
     assert page.plot.has_points
 
 
@@ -694,3 +700,44 @@ def test_colours_follow_the_theme(panel: RunsPanel, qtbot: QtBot, name: str) -> 
     window.commands.set_theme(name)
     assert panel.curves.plot.backgroundBrush().color().name() == theme.current().panel
     window.commands.set_theme("system")
+
+
+def test_what_a_child_has_from_a_parent_that_is_drawn_too_does_not_hide_it(panel: RunsPanel, qtbot: QtBot) -> None:
+    plot = panel.curves.plot
+    select(panel, "b")
+    wait_for_curves(panel, qtbot, "b")
+    whole = plot.runs[0].curve
+    fork = float(whole.outline_x[len(whole.outline_x) // 2])
+    add_fork(panel.folder / "b", "a", int(fork))
+    qtbot.waitUntil(lambda: any(run.ancestry.forks for run in panel.table.runs), timeout=WAIT_MS)
+    np.testing.assert_array_equal(plot.runs[0].curve.outline_x, whole.outline_x)
+    select(panel, "a", "b")
+    wait_for_curves(panel, qtbot, "b", "a")
+    cut = plot.runs[0].curve
+    for part in ("outline", "trend", "heldout"):
+        x, y = getattr(whole, f"{part}_x"), getattr(whole, f"{part}_y")
+        own = x > int(fork)
+        assert own.sum() < len(x) or not len(x)
+        np.testing.assert_array_equal(getattr(cut, f"{part}_x")[1:], x[own])
+        np.testing.assert_array_equal(getattr(cut, f"{part}_y")[1:], y[own])
+        assert not len(x) or getattr(cut, f"{part}_x")[0] <= fork
+    assert plot.runs[1].curve.outline_x[0] < fork
+
+
+def test_runs_without_held_out_images_are_drawn_by_their_training(panel: RunsPanel, qtbot: QtBot) -> None:
+    for name in "ab":
+        path = panel.folder / name / METRICS_FILE
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if ",heldout," not in line), encoding="utf-8")
+    select(panel, "a", "b")
+    told = "No held-out values of ELBO: those of the training images are drawn."
+    wait_for_curves(panel, qtbot, "b", "a")
+    qtbot.waitUntil(lambda: panel.curves.sentence.text() == told, timeout=WAIT_MS)
+    assert panel.curves.plot.has_points
+    assert not panel.curves.sentence.isHidden()
+    panel.curves.show_runs(panel.curves._runs, {})  # as at every look
+    assert panel.curves.sentence.text() == told
+    select(panel, "c")
+    wait_for_curves(panel, qtbot, "c")
+    assert panel.curves.sentence.text() == ""
+    assert panel.curves.plot._splits == {"heldout"}

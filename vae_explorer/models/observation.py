@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vae_explorer.errors import SettingError
+from vae_explorer.errors import SettingError, quoted
 from vae_explorer.models.continuous_bernoulli import ContinuousBernoulliPixels
 from vae_explorer.models.discretised_logistic import DiscretisedLogisticPixels
 from vae_explorer.models.gaussian_pixels import gaussian_pixels
@@ -53,5 +53,5 @@ def observation_model(data_space: DataSpace, config: ObservationConfig | None = 
             return gaussian_pixels(data_space, settings)
         case other:
             raise SettingError(
-                "data.protocol", f"No likelihood belongs to the protocol '{other}'.", "Choose another protocol."
+                "data.protocol", f"No likelihood belongs to the protocol {quoted(other)}.", "Choose another protocol."
             )

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vae_explorer.runs.run_words import plain
+from vae_explorer.errors import plain
 from vae_explorer.training.events import SettingChanged
 
 if TYPE_CHECKING:

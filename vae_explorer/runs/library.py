@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from vae_explorer.errors import FileError, UserError
+from vae_explorer.errors import FileError, UserError, plain
 from vae_explorer.runs import files
 from vae_explorer.runs.own_files import own_file
 from vae_explorer.runs.run_directory import CONFIG_FILE, EVENTS_FILE, METRICS_FILE, SAMPLES_FOLDER
 from vae_explorer.runs.run_notes import NOTES_FILE
 from vae_explorer.runs.run_status import RunStatus
 from vae_explorer.runs.run_summary import RunReader, RunSummary
-from vae_explorer.runs.run_words import plain
 from vae_explorer.runs.writer_lock import LOCK_FILE
 
 MOST_FOLDERS = 20_000

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from vae_explorer.config import read_toml
-from vae_explorer.errors import FileError
+from vae_explorer.errors import FileError, plain
 from vae_explorer.runs.comparable import bound_of, score_term
 from vae_explorer.runs.course_events import Ancestry
 from vae_explorer.runs.growing_metrics import GrowingMetrics
@@ -31,7 +31,6 @@ from vae_explorer.runs.run_directory import (
 )
 from vae_explorer.runs.run_notes import NOTES_FILE, RunNotes, read_notes
 from vae_explorer.runs.run_status import Judgement, RunStatus, judge
-from vae_explorer.runs.run_words import plain
 
 if TYPE_CHECKING:
     from vae_explorer.models.record import Term

@@ -11,11 +11,6 @@ USUAL_UNIT = "nats per image"
 """The unit of most scores; those of another say it beside the number."""
 
 
-def plain(text: str) -> str:
-    """One line of printable letters: a folder's name may hold anything, also what turns a line of text around."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 def duration_text(seconds: float) -> str:
     """Hours, minutes and seconds, as in 1:02:03."""
     whole = round(seconds)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from vae_explorer.errors import MachineError
+from vae_explorer.errors import MachineError, quoted
 
 BFLOAT16_GAIN = 1.3
 """bfloat16 is taken where its matrix product is at least this much faster; below that, casting eats the gain."""
@@ -28,7 +28,7 @@ def choose_device(wish: str) -> torch.device:
     if not available[wish]:
         others = ", ".join(name for name, there in available.items() if there)
         raise MachineError(
-            f"This machine has no device '{wish}' that torch can use.", f"Choose auto, or one of: {others}."
+            f"This machine has no device {quoted(wish)} that torch can use.", f"Choose auto, or one of: {others}."
         )
     return torch.device(wish)
 

@@ -24,7 +24,7 @@ from vae_explorer.config import (
 )
 from vae_explorer.datasets.catalogue import DATASETS
 from vae_explorer.datasets.protocols import PROTOCOLS
-from vae_explorer.errors import SettingError, UserError, nearest_hint
+from vae_explorer.errors import SettingError, UserError, nearest_hint, quoted
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.resource_files import resource_path
 
@@ -217,7 +217,7 @@ def setting_at(config: RunConfig, path: str) -> Setting:
     """The setting at a path such as `training.epochs`; raises SettingError that names the nearest one."""
     found = {f"{section.name}.{item.name}": item for section in _sections(config) for item in section.settings}
     if path not in found:
-        raise SettingError(path, f"There is no setting '{path}'.", nearest_hint(path, found))
+        raise SettingError(path, f"There is no setting {quoted(path)}.", nearest_hint(path, found))
     return found[path]
 
 
@@ -262,7 +262,7 @@ def with_value(config: RunConfig, path: str, value: object) -> RunConfig:
 def _require_protocol(dataset: str, protocol: str) -> None:
     record = DATASETS[dataset]
     if protocol not in record.protocols:
-        message = f"The data set “{record.title}” cannot be seen under the protocol '{protocol}'."
+        message = f"The data set “{record.title}” cannot be seen under the protocol {quoted(protocol)}."
         known = ", ".join(record.protocols)
         hint = f"Choose {known}." if len(record.protocols) == 1 else f"Choose one of: {known}."
         raise SettingError("data.protocol", message, f"{hint} Or choose another data set first.")
@@ -283,7 +283,7 @@ def apply_assignment(config: RunConfig, assignment: str) -> RunConfig:
     path = path.strip()
     if not equals:
         raise SettingError(
-            path, f"'{assignment}' sets nothing.", "Write it as section.key=value, such as training.epochs=5."
+            path, f"{quoted(assignment)} sets nothing.", "Write it as section.key=value, such as training.epochs=5."
         )
     return with_value(config, path, parse_text(setting_at(config, path), text, path))
 
@@ -349,7 +349,7 @@ def preset_names() -> tuple[str, ...]:
 def load_preset(name: str) -> Preset:
     """A preset by name; raises UserError that names the nearest one."""
     if name not in preset_names():
-        raise UserError(f"There is no preset named '{name}'.", nearest_hint(name, preset_names()))
+        raise UserError(f"There is no preset named {quoted(name)}.", nearest_hint(name, preset_names()))
     path = resource_path("presets") / f"{name}.toml"
     about = read_toml(path)["preset"]
     return Preset(name, about["title"], about["summary"], read_run_config(path))

@@ -10,6 +10,7 @@ import numpy as np
 from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from vae_explorer.errors import plain
 from vae_explorer.gui import theme
 from vae_explorer.gui.widgets.choice_field import ChoiceField
 from vae_explorer.gui.widgets.curve_board import CurveBoard, schedules_of
@@ -18,7 +19,6 @@ from vae_explorer.gui.widgets.curve_items import CurveMark
 from vae_explorer.gui.widgets.curve_plot import CurveNumbers, CurvePlot
 from vae_explorer.gui.widgets.curve_saving import CurveSaveButton
 from vae_explorer.models.catalogue import MODELS
-from vae_explorer.runs.run_words import plain
 
 if TYPE_CHECKING:
     from vae_explorer.gui.session import Session

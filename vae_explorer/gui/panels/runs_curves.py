@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,7 @@ class CurvesPage(QWidget):
         self._name = ""
         self._num_more = 0
         self._refusal = ""
+        self._instead = ""
         self._look: tuple[object, ...] = ()
         self.metric_field = ChoiceField("Metric", "What is drawn")
         self.splits = ChoiceField("Images", "On which images: the held-out ones are those to compare runs by")
@@ -202,10 +204,7 @@ class CurvesPage(QWidget):
         names = self._names_of(self._runs)
         self.metric_field.offer([(_title_of(name, self._runs), name) for name in names], self._name)
         self._show_view()
-        troubles = () if self._read is None else self._read.troubles
-        sentence = " ".join(filter(None, [self._refusal, *troubles]))
-        self.sentence.setText(sentence)
-        self.sentence.setVisible(bool(sentence))
+        self._show_sentence()
         self.drawn.emit(self._colours.colours_of([str(run.path) for run in self._shown], self._marks))
 
     def _draw(self) -> None:
@@ -213,17 +212,21 @@ class CurvesPage(QWidget):
         read = self._read
         colours = self._colours.colours_of([str(run.path) for run in self._shown], self._marks)
         splits = next(parts for name, _, parts in SPLITS if name == self.splits.currentData())
+        names = frozenset(run.name for run in self._shown)
+        begins = [self._own_beginning(run, names) for run in self._shown]
         # At every look the same is asked for again: mostly there is nothing new to draw.
-        look = (read, splits, tuple((run.label, colours[str(run.path)]) for run in self._shown))
+        runs = tuple((run.label, colours[str(run.path)], begin) for run, begin in zip(self._shown, begins, strict=True))
+        look = (read, splits, runs)
         if look == self._look:
             return
         self._look = look
         seen: Counter[int] = Counter()
         drawn = []
-        for run in self._shown:
+        for run, begin in zip(self._shown, begins, strict=True):
             colour = colours[str(run.path)]
             curve = None if read is None else read.curves.get(run.path)
             if curve is not None:
+                curve = curve if begin is None else curve.since(begin)
                 drawn.append(DrawnRun(run.label, curve, colour, seen[colour] % 2 == 1))
             seen[colour] += 1
         term = self._term()
@@ -232,8 +235,28 @@ class CurvesPage(QWidget):
         if drawn:
             config = self._shown[0].config
             caption = f"{bound_of(config, self._name)}, {config.data.dataset}, protocol {config.data.protocol}"
-        self.plot.show_runs(drawn, splits, unit=unit, axis=self.axis, title=dict(AXES)[self.axis], caption=caption)
+        look_of_plot = {"unit": unit, "axis": self.axis, "title": dict(AXES)[self.axis], "caption": caption}
+        self.plot.show_runs(drawn, splits, **look_of_plot)
+        has_only_training = splits == {"heldout"} and not self.plot.has_points
+        if has_only_training:
+            self.plot.show_runs(drawn, frozenset({"train"}), **look_of_plot)
+        is_told = has_only_training and self.plot.has_points
+        title = _title_of(self._name, self._runs)
+        self._instead = f"No held-out values of {title}: those of the training images are drawn." if is_told else ""
+        self._show_sentence()
         self.plot.say(self._why_empty(splits))
+
+    def _own_beginning(self, run: RunSummary, drawn: frozenset[str]) -> float | None:
+        """From where on a child is drawn: what it has from a parent that is drawn too would only hide that."""
+        places = [getattr(fork, self.axis) for fork in run.ancestry.forks if fork.parent in drawn - {run.name}]
+        return max((float(place) for place in places if math.isfinite(place)), default=None)
+
+    def _show_sentence(self) -> None:
+        """What is not drawn, or not what was chosen."""
+        troubles = () if self._read is None else self._read.troubles
+        sentence = " ".join(filter(None, [self._refusal, self._instead, *troubles]))
+        self.sentence.setText(sentence)
+        self.sentence.setVisible(bool(sentence))
 
     def _why_empty(self, splits: frozenset[str]) -> str:
         if not self._runs:

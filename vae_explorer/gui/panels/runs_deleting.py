@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox
 
-from vae_explorer.errors import UserError
+from vae_explorer.errors import UserError, plain
 from vae_explorer.runs.run_status import RunStatus
 from vae_explorer.runs.run_summary import RunSummary
-from vae_explorer.runs.run_words import plain
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vae_explorer.runs.run_words import created_text, duration_text, plain, score_text, size_text
+from vae_explorer.errors import plain
+from vae_explorer.runs.run_words import created_text, duration_text, score_text, size_text
 
 if TYPE_CHECKING:
     from vae_explorer.runs.run_summary import RunSummary
@@ -59,11 +60,16 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     ),
     RunColumn(
         name=RUN, title="Run", tip="Its title, else its folder's name; F2 gives it another title",
-        text=lambda run: run.label, key=lambda run: run.label.casefold(), letters=22, is_edited=True,
+        text=lambda run: run.label, key=lambda run: run.label.casefold(), letters=18, is_edited=True,
     ),
     RunColumn(
         name=STATUS, title="Status", tip="What became of it", text=lambda run: run.status, key=lambda run: run.status,
         letters=11,
+    ),
+    RunColumn(
+        name="best", title="Best (nats/image)", tip="The best value on the held-out images. Sorted within runs of one "
+        "data set, protocol and bound", text=lambda run: score_text(run, run.best), key=lambda run: run.best,
+        letters=15, is_number=True, is_ranked=True,
     ),
     RunColumn(
         name="model", title="Model", tip="Which model was trained", text=lambda run: run.model,
@@ -80,11 +86,6 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     RunColumn(
         name="bound", title="Bound", tip="What best and last are a bound or a value of",
         text=lambda run: run.bound, key=lambda run: run.bound, letters=9,
-    ),
-    RunColumn(
-        name="best", title="Best (nats/image)", tip="The best value on the held-out images. Sorted within runs of one "
-        "data set, protocol and bound", text=lambda run: score_text(run, run.best), key=lambda run: run.best,
-        letters=15, is_number=True, is_ranked=True,
     ),
     RunColumn(
         name="best_step", title="Best at (step)", tip="The step of that value",

@@ -49,6 +49,16 @@ class RunCurve:
     heldout_x: Floats
     heldout_y: Floats
 
+    def since(self, x: float) -> RunCurve:
+        """The curve from that place on, joined to what was before by one point."""
+        parts: list[Floats] = []
+        for place_N, value_N in (
+            (self.outline_x, self.outline_y), (self.trend_x, self.trend_y), (self.heldout_x, self.heldout_y),
+        ):  # fmt: skip
+            first = max(0, int(np.searchsorted(place_N, x, side="right")) - 1)
+            parts += [place_N[first:], value_N[first:]]
+        return RunCurve(*parts)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadCurves:

@@ -275,3 +275,17 @@ def test_the_curves_of_a_run_are_those_of_its_model_whatever_was_looked_at_befor
     for path, name in ((tmp_path / "other", "autoencoder"), (stored.path, "vae")):
         opened(window, qtbot, path)
         assert [plot.name for plot in board.term_plots] == [term.name for term in MODELS[name].terms]
+
+
+def test_a_run_that_held_nothing_out_shows_its_kl_per_dimension(
+    open_window: Opener, qtbot: QtBot, tmp_path: Path
+) -> None:
+    run, _ = train_tiny(tmp_path / "run", with_value(tiny_config(epochs=3), "data.heldout_images", 0))
+    window = open_window(tiny_config())
+    session = opened(window, qtbot, run.path)
+    assert session.kl_D is not None
+    assert session.kl_D.shape == (2,)
+    assert session.history.num_heldout == 0, "the curves stay as they were trained"
+    panel = window.panel("kl_dimensions")
+    panel.redraw()
+    assert panel.count.text().endswith("of 2 active")

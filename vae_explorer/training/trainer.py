@@ -284,11 +284,12 @@ class Trainer:
             beta=self.current_beta,
         )
 
-    def validate(self) -> Validated:
-        """Measure on the held-out images."""
+    def validate(self, index_N: torch.Tensor | None = None) -> Validated:
+        """Measure on the held-out images, or on the items of these ids."""
+        index_N = self.dataset.heldout_index_N if index_N is None else index_N
         found = measure_heldout(
             self.step,
-            self.dataset.heldout_index_N,
+            index_N,
             _stream(self.config.training.seed, 5),
             decomposes=any(term.is_heldout_only for term in self.record.terms),
         )
@@ -301,7 +302,7 @@ class Trainer:
             terms=found.terms,
             kl_D=None if found.kl_D is None else found.kl_D.numpy(),
             active_units=found.active_units,
-            num_images=len(self.dataset.heldout_index_N),
+            num_images=len(index_N),
         )
 
     def frame_taking(self) -> FrameTaking:

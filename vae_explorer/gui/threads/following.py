@@ -24,7 +24,7 @@ _REST = 4.0  # times what the last look at weights took: the cores belong to who
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WeightsCame:
-    """The weights of a newer checkpoint, and what they measure on the held-out images."""
+    """The weights of a newer checkpoint, and what they measure (`look_at`)."""
 
     snapshot: Snapshot
     measured: Validated | None

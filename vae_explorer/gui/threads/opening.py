@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 class RunOpened:
     """The course of the run, and its weights as they stand in the newest good checkpoint, or as it began without one.
 
-    `measured` (on the held-out images) is None where there is no checkpoint yet. `arrangement` is what
-    a person had arranged on its map, None where nothing was kept or `arrangement_problem` says why it cannot be read.
+    `measured` is None where there is no checkpoint yet. `arrangement` is what a person had arranged on its map, None
+    where nothing was kept or `arrangement_problem` says why it cannot be read.
     """
 
     stored: StoredRun
@@ -104,15 +104,18 @@ class OpeningThread(threading.Thread):
 
 
 def look_at(run: RunDirectory, beginning: Beginning, dataset: ImageDataset) -> tuple[Snapshot, Validated | None]:
-    """The weights there, with the codes of all images, and what they measure on the held-out images.
-
-    The second is None for what was not trained yet, and where nothing is held out.
+    """The weights there, with the codes of all images, and what they measure on the held-out images or, where none are,
+    on the first of the training images; None for what was not trained yet.
     """
     from vae_explorer.runs.beginning import take_up
+    from vae_explorer.training.heldout import CHUNK
     from vae_explorer.training.trainer import Trainer
 
     trainer = Trainer(run.config, dataset, run.name)
     take_up(beginning, trainer)
     trainer.fill_schedules()
-    is_trained = isinstance(beginning, TrainingState) and len(dataset.heldout_index_N) > 0
-    return trainer.encoded_snapshot(), trainer.validate() if is_trained else None
+    snapshot = trainer.encoded_snapshot()
+    if not isinstance(beginning, TrainingState):
+        return snapshot, None
+    measured = dataset.heldout_index_N if len(dataset.heldout_index_N) else dataset.train_index_N[:CHUNK]
+    return snapshot, trainer.validate(measured)

@@ -119,9 +119,10 @@ class TextReport:
 
     def _show_end(self, event: Finished) -> None:
         word = {"completed": "Done", "stopped": "Stopped", "non-finite": "Broken off"}[event.reason]
+        speed = f" ({event.images_per_second:,.0f} images/s)" if event.images_per_second > 0 else ""
         self._line(
             f"{word} at step {event.step:,}: {event.epoch:.2f} epochs, {event.images_seen:,} images in "
-            f"{event.seconds:.1f} s ({event.images_per_second:,.0f} images/s)"
+            f"{event.seconds:.1f} s{speed}"
         )
         if event.validation:
             by_unit: dict[str, list[str]] = {}

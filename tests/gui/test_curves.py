@@ -267,6 +267,9 @@ def test_the_cross_hair_reads_all_plots_at_one_place(panel: BoundCurvesPanel, qt
     shown = float(item.title.train_text)
     near = panel.session.history.train("kl")[245:256]
     assert near.min() - 0.01 <= shown <= near.max() + 0.01
+    x, y = item.heldout.getData()
+    _, (check_x, check_y, _) = item.overlay.dots
+    assert (check_x, check_y) in set(zip(x.tolist(), y.tolist(), strict=True)), "on its curve"
     panel.board.show_cross(None)
     assert item.overlay.cross_x is None
     assert item.title.at_text == ""

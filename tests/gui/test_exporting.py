@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
@@ -38,6 +39,12 @@ def test_each_is_written_beside_the_window_and_told(
     qtbot.waitUntil(lambda: len(told) == 2 and not window.commands.files.exporting.is_busy, timeout=LONG_MS)
     assert told[1].kind == "info", told[1]
     assert told[1].text.startswith(f"Saved {out}") or str(out) in told[1].hint
+    shown: list[str] = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: bool(shown.append(url.toLocalFile())))
+    (offer,) = told[1].offers
+    offer.accept()
+    assert shown == [str(out.parent)]
+    assert told[2].text == f"It is in {out.parent}."
     assert out.exists()
     assert [path.name for path in out.parent.iterdir()] == [out.name], "nothing half-written"
 

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from vae_explorer.export.exportables import EXPORTABLES, endings_words
 from vae_explorer.gui.actions import WITH_PICTURE, ActionRecord
+from vae_explorer.gui.session_words import Offer
 from vae_explorer.gui.threads.exporting import Exporting
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class RunFileCommands(QObject):
         self._window = window
         self._may_lose = may_lose
         self.exporting = Exporting(self)
+        self._exported_to = Path()
         self.exporting.exported.connect(self._tell_exported)
         self.exporting.failed.connect(self._tell_failure)
 
@@ -85,13 +87,16 @@ class RunFileCommands(QObject):
         if not chosen:
             return
         self._settings.remember("export/folder", str(Path(chosen).parent))
-        self.exporting.start(name, run.path, Path(chosen))
+        self._exported_to = Path(chosen)
+        self.exporting.start(name, run.path, self._exported_to)
         session.post("info", f"{what.title}: writing {Path(chosen).name}…")
 
     @Slot(object)
     def _tell_exported(self, sentences: tuple[str, ...]) -> None:
         first, *others = sentences
-        self._session.post("info", f"{first}.", ". ".join((*others, "")).strip())
+        place = self._exported_to.parent
+        offers = (Offer("Show its folder", lambda: self._browse(place, f"It is in {place}.")),)
+        self._session.post("info", f"{first}.", ". ".join((*others, "")).strip(), offers=offers)
 
     @Slot(object)
     def _tell_failure(self, failure: Failure) -> None:
@@ -105,10 +110,12 @@ class RunFileCommands(QObject):
     def open_run_folder(self) -> None:
         """Show the run's folder in the file browser."""
         run = self._session.run_directory
-        if run is not None and not QDesktopServices.openUrl(QUrl.fromLocalFile(str(run.path))):
-            self._session.post(
-                "info", f"The run is in {run.path}.", "This desktop has no file browser that could be opened from here."
-            )
+        if run is not None:
+            self._browse(run.path, f"The run is in {run.path}.")
+
+    def _browse(self, folder: Path, where: str) -> None:
+        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
+            self._session.post("info", where, "This desktop has no file browser that could be opened from here.")
 
     def choose_runs_folder(self) -> None:
         """Ask where new runs go."""

@@ -260,7 +260,7 @@ class CurveOverlay(pg.GraphicsObject):
         self.shows_mark_texts = False
         self.has_texts_below = False
         self.cross_x: float | None = None
-        self.dots: tuple[tuple[float, str], ...] = ()  # y in view coordinates, colour
+        self.dots: tuple[tuple[float, float, str], ...] = ()  # x and y in view coordinates, colour
         view_box.sigRangeChanged.connect(self._view_changed)
         view_box.sigResized.connect(self._view_changed)
 
@@ -308,12 +308,12 @@ class CurveOverlay(pg.GraphicsObject):
         painter.setPen(QPen(QColor(colours.text), 1))
         painter.drawLine(QPointF(at, area.top()), QPointF(at, area.bottom()))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for y, colour in self.dots:
-            if y_low <= y <= y_high:
+        for x, y, colour in self.dots:
+            if x_low <= x <= x_high and y_low <= y <= y_high:
                 painter.setPen(QPen(QColor(colours.background), 1))
                 painter.setBrush(QColor(colour))
                 down = area.bottom() - (y - y_low) / (y_high - y_low) * area.height()
-                painter.drawEllipse(QPointF(at, down), 3.5, 3.5)
+                painter.drawEllipse(QPointF(place(x), down), 3.5, 3.5)
 
 
 def placed_texts(

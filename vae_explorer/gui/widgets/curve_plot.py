@@ -209,11 +209,12 @@ class CurvePlot(pg.GraphicsLayout):
         place = math.inf if x is None else x
         train = self._trend_at(place, _at(numbers.train_x, numbers.train_y, place))
         heldout = _at(numbers.heldout_x, numbers.heldout_y, place)
-        dots = ((train, self.colours.train), (heldout, self.colours.heldout)) if x is not None else ()
+        check_x = _at(numbers.heldout_x, numbers.heldout_x, place)  # a check stands where it was made
+        dots = () if x is None else ((x, train, self.colours.train), (check_x, heldout, self.colours.heldout))
         self.overlay.dots = tuple(
-            (math.log10(value) if self.is_logarithmic else value, colour)
-            for value, colour in dots
-            if value is not None and math.isfinite(value) and (value > 0 or not self.is_logarithmic)
+            (at, math.log10(value) if self.is_logarithmic else value, colour)
+            for at, value, colour in dots
+            if at is not None and value is not None and math.isfinite(value) and (value > 0 or not self.is_logarithmic)
         )
         self.overlay.update()
         self.title.set_values(_text(train), _text(heldout), at_text)

@@ -284,7 +284,7 @@ class RunsPlot(pg.GraphicsLayoutWidget):
     def _point_at(self, place: QPointF | None) -> None:
         nearest = None if place is None else self._nearest(place)
         self._overlay.cross_x = None if nearest is None else nearest[1]
-        self._overlay.dots = () if nearest is None else ((nearest[2], theme.class_colour(nearest[0].colour)),)
+        self._overlay.dots = () if nearest is None else ((*nearest[1:], theme.class_colour(nearest[0].colour)),)
         self._overlay.update()
         self._read_out("" if nearest is None else f"{nearest[0].label}: {shown_value(nearest[2])}")
 

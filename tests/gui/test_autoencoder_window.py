@@ -34,14 +34,14 @@ def test_a_denoising_model_shows_what_it_is_shown_between_picture_and_reconstruc
     assert (corrupted[touched] == 0).all()  # masking
     assert 0.3 < touched.mean() < 0.7
     assert reconstruction.shape == original.shape
-    assert panel._caption.text().endswith("held-out images, what the network is shown and what it makes of it")
+    assert panel._caption.whole.endswith("held-out images, what the network is shown and what it makes of it")
     kinds = [panel.grid._describe(0, part)["kind"] for part in range(3)]
     assert kinds == ["original as the network sees it", "corrupted", "reconstruction"]
 
 
 def test_samples_without_a_prior_say_that_they_are_ex_post(denoising: MainWindow, qtbot: QtBot) -> None:
     panel = denoising.panel("samples")
-    assert "ex-post: z ~ Gaussian mixture fitted to the codes" in panel._caption.text()
+    assert "ex-post: z ~ Gaussian mixture fitted to the codes" in panel._caption.whole
     snapshot = denoising.session.snapshot
     assert snapshot is not None
     assert panel._samples is not None

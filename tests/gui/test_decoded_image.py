@@ -410,6 +410,22 @@ class Heights:
         return 4 * 14 + 2 * side + 6
 
 
+def test_the_step_is_said_whole_in_every_width(scene: Scene) -> None:
+    scene.pin(0.7, -0.4)
+    dock, panel = scene.window.docks["decoded_image"], scene.panel
+    dock.setFloating(True)
+    widths = []
+    for width in range(170, 300, 10):
+        dock.resize(width, 400)
+        scene.wait(lambda width=width: abs(dock.width() - width) <= 4)
+        panel._grid.activate()
+        assert panel.step.text().startswith("step ")
+        assert panel.step.fontMetrics().horizontalAdvance(panel.step.text()) <= panel.step.width(), dock.width()
+        widths.append(dock.width())
+    assert min(widths) < 220
+    dock.setFloating(False)
+
+
 def test_nothing_overlaps_or_leaves_the_panel() -> None:
     for width, height in itertools.product(range(160, 760, 24), range(120, 760, 32)):
         layout = decoded_layout(QSize(width, height), 19, 150, Heights())

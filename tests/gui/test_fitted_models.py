@@ -69,7 +69,7 @@ def test_a_mixture_has_no_plane_and_says_what_there_is_instead(
     qtbot.waitUntil(lambda: MODELS[name].map_note in panel.canvas.note, timeout=WAIT_MS)
     samples = window.panel("samples")
     window.docks["samples"].raise_()
-    qtbot.waitUntil(lambda: "p(z)" in samples._caption.text(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "p(z)" in samples._caption.whole, timeout=WAIT_MS)
 
 
 def test_the_preset_of_points_shows_one_em_step_a_training_step(

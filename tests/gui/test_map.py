@@ -477,14 +477,14 @@ def test_grids_fill_themselves_follow_the_training_and_rest_when_hidden(
     panel.resize(700, 500)
     stage.wait(lambda: panel.grid.num_pictures == min(panel.grid.capacity, most))
     stage.session.train()
-    stage.wait(lambda: "step 0" not in panel._caption.text())
+    stage.wait(lambda: "step 0" not in panel._caption.whole)
     assert panel.grid._strips[-1].copy() != first
     panel.set_active(False)
     stage.requests.slots.clear()
-    shown = panel._caption.text()
+    shown = panel._caption.whole
     qtbot.wait(300)
     assert panel.slot_name not in stage.requests.slots
-    assert panel._caption.text() == shown
+    assert panel._caption.whole == shown
 
 
 def test_reconstructions_go_round_the_classes() -> None:

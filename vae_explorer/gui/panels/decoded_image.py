@@ -216,7 +216,10 @@ class DecodedImagePanel(QWidget):
         tag = self._tag(place)
         step, timed = f"step {place.step:,}", f"step {place.step:,}  ·  {place.decode_ms:.1f} ms"
         metrics, room = self.tag.fontMetrics(), self._facts.width() - 12
-        if not self._is_wide and metrics.horizontalAdvance(tag) + metrics.horizontalAdvance(timed) > room:
+        # Beside it stand the tag, and in the lines below the titles of the values.
+        titles = max(title.sizeHint().width() for title in self._titles) + self._grid.horizontalSpacing()
+        beside = max(metrics.horizontalAdvance(tag), titles)
+        if not self._is_wide and beside + metrics.horizontalAdvance(timed) + 2 > room:
             timed = step
         room -= 0 if self._is_wide else metrics.horizontalAdvance(timed)
         self.tag.setText(metrics.elidedText(tag, Qt.TextElideMode.ElideRight, max(room, 40)))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from vae_explorer.errors import UserError
 from vae_explorer.gui.paced_timer import PacedTimer
+from vae_explorer.gui.widgets.elided_label import ElidedLabel
 from vae_explorer.gui.widgets.image_grid import ImageGrid
 
 if TYPE_CHECKING:
@@ -32,10 +33,7 @@ class LookingPanel(QWidget):
         self.grid = grid
         self.grid.set_note("Warming up…")
         self.grid.capacity_changed.connect(self._fill)
-        self._caption = QLabel()
-        self._caption.setProperty("variant", "muted")
-        # Its text changes while training: it must never ask for another width.
-        self._caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._caption = ElidedLabel(is_muted=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 8, 12, 8)
         layout.setSpacing(6)
@@ -73,8 +71,7 @@ class LookingPanel(QWidget):
 
     def show_caption(self, text: str) -> None:
         """Say what the pictures are."""
-        if text != self._caption.text():
-            self._caption.setText(text)
+        self._caption.show_text(text)
 
     def show_note(self, note: str) -> None:
         """A sentence in place of the pictures."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from vae_explorer.runs.run_words import created_text, duration_text, score_text,
 
 _HEAD = (
     "run", "status", "model", "data set", "protocol", "bound", "best held out", "at step", "steps", "h:min:s", "MB",
-    "created",
+    "created", "child of",
 )  # fmt: skip
 _RIGHT = frozenset({"best held out", "at step", "steps", "h:min:s", "MB"})
 _LONGEST_LABEL = 48
@@ -52,18 +53,22 @@ def _cells(run: RunSummary) -> tuple[str, ...]:
     label = run.name if run.label == run.name else f"{run.name} ({run.label})"
     label = label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"
     step = "" if run.best_step is None else f"{run.best_step:,}"
+    parent = run.ancestry.forks[-1:]
     return (
         plain(label), run.status, run.model, run.dataset, run.protocol, run.bound, score_text(run, run.best), step,
         f"{run.steps:,}", duration_text(run.seconds), size_text(run.size_bytes), created_text(run),
+        *(f"{plain(fork.parent)}, step {fork.step:,}" for fork in parent),
     )  # fmt: skip
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
+    """Rows may be shorter than the head; a column that is empty in all of them is left out."""
+    columns = [column for column in zip_longest(*rows, fillvalue="") if any(column[1:])]
+    widths = [max(map(len, column)) for column in columns]
+    for row in zip(*columns, strict=True):
         cells = [
-            cell.rjust(width) if name in _RIGHT else cell.ljust(width)
-            for cell, width, name in zip(row, widths, _HEAD, strict=True)
+            cell.rjust(width) if column[0] in _RIGHT else cell.ljust(width)
+            for cell, width, column in zip(row, widths, columns, strict=True)
         ]
         say("  ".join(cells).rstrip())
 

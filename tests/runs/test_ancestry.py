@@ -80,6 +80,11 @@ def test_the_library_the_command_and_the_report_tell_of_it(
     words = "child of middle, from its step 24, itself a child of old, from its step 16"
     assert runs["young"].ancestry.words == words
     assert course_words(runs["young"]) == f"young is a {words}."
+    capsys.readouterr()
+    assert cli.main(["runs", str(family)]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.endswith("  child of")
+    assert [line.rpartition("  ")[2] for line in lines[::2]] == ["old, step 16", "middle, step 24"]
     assert cli.main(["runs", str(family), "--json"]) == 0
     told = {run["name"]: run for run in json.loads(capsys.readouterr().out)["runs"]}
     assert told["young"]["parents"] == [{"name": "middle", "step": 24}, {"name": "old", "step": 16}]

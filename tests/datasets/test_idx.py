@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 
 from tests.datasets.idx_files import TYPE_BYTES, header, idx_bytes, write
-from tests.limits import within_limits
+from tests.mutants import within_limits
 from vae_explorer.datasets.idx import open_idx_stream, read_idx
 from vae_explorer.errors import FileError
 

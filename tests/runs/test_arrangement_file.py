@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Times
-from tests.limits import within_limits
+from tests.mutants import altered, within_limits
 from tests.tiny_runs import tiny_config
 from vae_explorer.errors import FileError
 from vae_explorer.latent.arrangement import Arrangement, Bookmark, Direction, Frame, Group, ItemSet, Pin
@@ -51,17 +51,7 @@ def test_a_damaged_file_is_refused_whatever_was_damaged(run: RunDirectory, times
     draw, num_mutants = random.Random(0), times(300, 50_000)
     refused = 0
     for _ in range(num_mutants):
-        content = bytearray(whole)
-        for _ in range(draw.randint(1, 4)):
-            at = draw.randrange(len(content))
-            match draw.randrange(3):
-                case 0:
-                    content[at] = draw.randrange(256)
-                case 1:
-                    del content[at : at + draw.randint(1, 20)]
-                case 2:
-                    content[at:at] = draw.choice([b"1e999", b"null", b"[", b"-7", b'"x"', b"\xff"])
-        path.write_bytes(content)
+        path.write_bytes(altered(whole, draw))
         try:
             with within_limits():
                 assert isinstance(read_arrangement(run), Arrangement)

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 
 from tests.conftest import Times
-from tests.limits import within_limits
+from tests.mutants import within_limits
 from tests.tiny_runs import make_trainer, tiny_config, train_tiny
 from vae_explorer.errors import FileError
 from vae_explorer.runs.checkpoint import (

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from tests.conftest import Times
-from tests.limits import within_limits
+from tests.mutants import within_limits
 from tests.runs.failing_calls import fail_call, mend
 from tests.tiny_runs import make_trainer, tiny_config, train_tiny
 from tests.training.test_frames import DEFAULT_PRESET, frames_until

@@ -15,7 +15,7 @@ import torch
 from tests.cli.tiny_command import TINY, error_lines
 from tests.conftest import Times
 from tests.export.trained_models import small_config
-from tests.limits import within_limits
+from tests.mutants import within_limits
 from tests.tiny_runs import make_trainer, tiny_config, train_tiny
 from vae_explorer import cli
 from vae_explorer import notebook as vx

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 
 from tests.conftest import Times
-from tests.limits import within_limits
+from tests.mutants import altered, within_limits
 from tests.tiny_runs import make_trainer, tiny_config, train_tiny
 from vae_explorer.errors import FileError, UserError
 from vae_explorer.runs.checkpoint import MANIFEST_FILE, STATE_FILE, TRAINING_STATE_FILE, read_checkpoint
@@ -123,20 +123,6 @@ def test_altered_files_of_a_run_are_refused_or_read_never_fatal(
     path.write_bytes(whole)
     copy = Path(shutil.copytree(run.path, tmp_path / "copy"))
     assert read_stored_run(RunDirectory.open(copy)).step == 16
-
-
-def altered(whole: bytes, draw: random.Random) -> bytes:
-    content = bytearray(whole)
-    for _ in range(draw.randint(1, 3)):
-        at = draw.randrange(len(content))
-        match draw.randrange(3):
-            case 0:
-                content[at] = draw.randrange(256)
-            case 1:
-                del content[at : at + draw.randint(1, 30)]
-            case 2:
-                content[at:at] = draw.choice([b"1e999", b"nan", b"-5", b"\n", b",", b"null", b'"x"', b"\xff", b"[["])
-    return bytes(content)
 
 
 @pytest.mark.parametrize(

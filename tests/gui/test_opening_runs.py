@@ -15,14 +15,15 @@ from pytestqt.qtbot import QtBot
 from tests.export.trained_models import small_config
 from tests.gui.conftest import WAIT_MS
 from tests.tiny_runs import make_trainer, tiny_config, train_tiny
+from vae_explorer.export.exportables import export
 from vae_explorer.gui.main_window import MainWindow
-from vae_explorer.gui.session import Session, State
+from vae_explorer.gui.session import Message, Session, State
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.runs.arrangement_file import FILE
 from vae_explorer.runs.checkpoint import read_checkpoint, write_checkpoint
 from vae_explorer.runs.event_records import event_line, event_record
 from vae_explorer.runs.history import read_metrics
-from vae_explorer.runs.run_directory import RunDirectory
+from vae_explorer.runs.run_directory import START_WEIGHTS_FILE, RunDirectory
 from vae_explorer.training.control import Control
 from vae_explorer.training.events import Finished, SettingChanged
 from vae_explorer.training.run_config import RunConfig, with_value
@@ -289,3 +290,32 @@ def test_a_run_that_held_nothing_out_shows_its_kl_per_dimension(
     panel = window.panel("kl_dimensions")
     panel.redraw()
     assert panel.count.text().endswith("of 2 active")
+
+
+def test_a_run_starts_from_the_weights_in_a_file(
+    open_window: Opener, qtbot: QtBot, stored: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "mine" / "weights.safetensors"
+    export("model", stored.path, weights)
+    window = open_window(stored.config)
+    session = window.session
+    told: list[Message] = []
+    session.message_posted.connect(told.append)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(weights), ""))
+    action = window.commands.actions["action.train_from_weights"]
+    action.trigger()
+    wait_for_end(qtbot, session)
+    assert any(message.text.endswith(f"tensors in {weights}.") for message in told)
+    run = RunDirectory.open(session.run_directory.path)
+    assert run.path != stored.path
+    assert (run.path / START_WEIGHTS_FILE).read_bytes() == weights.read_bytes()
+    before, now = (read_metrics(one).of("heldout")["elbo"] for one in (stored, run))
+    assert now[0] > before[0] + 1.0
+    session.edit("model.latent_dimensions", 5)
+    told.clear()
+    action.trigger()
+    qtbot.waitUntil(lambda: session.state is State.FAILED, timeout=WAIT_MS)
+    (problem,) = (message for message in told if message.kind == "error")
+    assert "weights.safetensors" in problem.text
+    assert not problem.details
+    assert session.run_directory is None

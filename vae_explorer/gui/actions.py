@@ -115,6 +115,12 @@ ACTIONS: tuple[ActionRecord, ...] = (
         enabled_in=CAN_TRAIN,
     ),
     ActionRecord(
+        "action.train_from_weights", "Train from weights…", "Training",
+        "Start a new run with the settings in the form from the weights in a safetensors file, as File > Export writes "
+        "them; names and shapes must be the model's", "train_from_weights",
+        enabled_in=CAN_TRAIN,
+    ),
+    ActionRecord(
         "action.next_panel", "Next panel", "View", "Move the keyboard to the next panel", "next_panel", "F6", group=1
     ),
     ActionRecord("action.full_screen", "Full screen", "View", "Use the whole screen", "full_screen", "F11", group=1),

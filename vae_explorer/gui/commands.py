@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QProcess, Slot
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QApplication, QDialog, QMessageBox
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QMessageBox
 from shiboken6 import isValid
 
 from vae_explorer.gui import theme
@@ -94,7 +95,7 @@ class Commands(QObject):
         problem = "" if session.is_running else self._form.problem
         for record in self.records:
             enabled = session.state in record.enabled_in
-            if record.handler in {"train", "step_once"}:
+            if record.handler in {"train", "step_once", "train_from_weights"}:
                 enabled = enabled and not problem
                 tip = f"{problem}\nMend it in the form, then train." if problem else tip_text(record)
                 self.actions[record.id].setToolTip(tip)
@@ -168,6 +169,16 @@ class Commands(QObject):
         """Train a child of the run."""
         if self._form_is_valid() and self._may_lose():
             self._session.fork_run()
+
+    def train_from_weights(self) -> None:
+        """Ask for a file and start a run from its weights."""
+        if not self._form_is_valid():
+            return
+        start = self._settings.text("weights/folder", str(Path.home()))
+        chosen, _ = QFileDialog.getOpenFileName(self._window, "Train from weights", start, "*.safetensors")
+        if chosen and self._may_lose():
+            self._settings.remember("weights/folder", str(Path(chosen).parent))
+            self._session.train_from_weights(Path(chosen))
 
     def step_once(self) -> None:
         """One step."""

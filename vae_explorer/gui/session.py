@@ -17,7 +17,7 @@ from vae_explorer.gui.map_session import MapSession
 from vae_explorer.gui.session_threads import SessionThreads, decides_net
 from vae_explorer.gui.session_words import CAN_TRAIN, RUNNING, Message, Offer, Progress, State
 from vae_explorer.gui.threads.opening import OpeningEnded, OpeningThread, RunOpened
-from vae_explorer.gui.threads.training import Fork, GoOn, TrainingThread
+from vae_explorer.gui.threads.training import Fork, FromWeights, GoOn, Origin, TrainingThread
 from vae_explorer.gui.timeline import Timeline
 from vae_explorer.gui.undo import Arrange, EditSetting, ReplaceConfig
 from vae_explorer.models.catalogue import MODELS
@@ -128,7 +128,12 @@ class Session(SessionThreads):
             return
         self._train_from(Fork(self.run_directory, None if moment is None else moment.step), self.config, {})
 
-    def _train_from(self, origin: GoOn | Fork, config: RunConfig, changes: dict[str, float]) -> None:
+    def train_from_weights(self, path: Path) -> None:
+        """Train a new run with the settings of the form from the weights in a safetensors file."""
+        if self.state in CAN_TRAIN and self._training is None:
+            self._train_from(FromWeights(path), self.config, {})
+
+    def _train_from(self, origin: Origin, config: RunConfig, changes: dict[str, float]) -> None:
         dataset = self._matching_dataset_for(config)
         self.following.leave()
         self.forget_run()

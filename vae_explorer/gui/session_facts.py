@@ -150,6 +150,8 @@ class SessionFacts(QObject):
                 self.start = event
                 self.device_name = event.device_name
                 self.started.emit(event)
+            case events.WeightsTaken():
+                self.post("info", f"The run starts from the {event.num_tensors} tensors in {event.file}.")
             case events.Paused():
                 self._rest(event)
             case events.Resumed():

@@ -67,7 +67,7 @@ def read_start_weights(path: Path, config: RunConfig) -> StartWeights:
     if record.is_fitted:
         raise UserError(
             f"The model “{record.title}” works its weights out from the data and starts from none.",
-            "Leave --weights out, or choose a model that is trained by gradients.",
+            "Train it without, or choose a model that is trained by gradients.",
         )
     path = files.expanded(path)
     require_plain_file(path, "Check the path.")

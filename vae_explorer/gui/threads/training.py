@@ -13,7 +13,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from vae_explorer.errors import UserError
 from vae_explorer.gui.threads.failure import Failure, failure_of
@@ -63,6 +63,16 @@ class Fork:
     step: int | None = None
 
 
+@dataclass(frozen=True)
+class FromWeights:
+    """Train a new run from the weights in this file."""
+
+    path: Path
+
+
+Origin: TypeAlias = GoOn | Fork | FromWeights
+
+
 @dataclass(frozen=True, eq=False)
 class RunContinued:
     """The course of the run up to where it goes on."""
@@ -84,7 +94,7 @@ class TrainingThread(threading.Thread):
         dataset: ImageDataset | None,
         runs_folder: Path,
         mailbox: Mailbox,
-        origin: GoOn | Fork | None = None,
+        origin: Origin | None = None,
     ) -> None:
         super().__init__(name="training", daemon=False)
         self.control = Control()
@@ -156,6 +166,7 @@ class TrainingThread(threading.Thread):
     def _begin(self) -> tuple[RunDirectory, Beginning]:
         from vae_explorer.runs.beginning import beginning_of
         from vae_explorer.runs.forking import checkpoint_near, fork
+        from vae_explorer.runs.start_weights import read_start_weights
 
         match self._origin:
             case GoOn(run):
@@ -163,6 +174,9 @@ class TrainingThread(threading.Thread):
             case Fork(parent, step):
                 path = new_run_path(self._runs_folder, self._config)
                 run_directory = fork(parent, checkpoint_near(parent, step), self._config, path)
+            case FromWeights(path):
+                weights = read_start_weights(path, self._config)
+                return RunDirectory.create(self._config, new_run_path(self._runs_folder, self._config)), weights
             case None:
                 return RunDirectory.create(self._config, new_run_path(self._runs_folder, self._config)), None
         return run_directory, beginning_of(run_directory)

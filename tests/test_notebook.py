@@ -140,6 +140,11 @@ WRONG = {
     "complex latents": ("vae", lambda run: run.decode(np.zeros((2, 2), complex)), "Latents are no array"),
     "one number as latents": ("vae", lambda run: run.decode(1.5), "(N, 2)"),
     "a named class": ("cvae", lambda run: run.decode(np.zeros((1, 2)), "five"), "Classes are no array"),
+    "grey levels as floats": ("vae", lambda run: run.encode(np.full((1, 8, 8), 200.0)), "from 0 to 255 as uint8"),
+    "pictures of nothing": ("vae", lambda run: run.encode(np.full((1, 8, 8), np.nan)), "finite floats"),
+    "latents of nothing": ("vae", lambda run: run.decode(np.full((1, 2), np.inf)), "not finite"),
+    "a class for a model without": ("vae", lambda run: run.sample(2, condition=3), "Leave condition out"),
+    "a split of curves": ("vae", lambda run: run.metrics.of("test"), "Curves have no split 'test'"),
     "half a code": ("vqvae", lambda run: run.decode(run.encode(run.images("test", 1)[0]) + 0.5), "whole numbers"),
     "a code that is not there": ("vqvae", lambda run: run.decode(run.encode(run.images("test", 1)[0]) - 99), "from 0"),
     "another split": ("vae", lambda run: run.images("tests"), "Did you mean 'test'?"),
@@ -157,7 +162,7 @@ def test_what_does_not_fit_is_one_sentence_and_what_to_do(wrong: str, tmp_path: 
 @pytest.mark.parametrize(
     ("call", "what"),
     [
-        (lambda: vx.train(5), "config is no path but a value of the type int."),
+        (lambda: vx.train(5), "A configuration is no value of the type int."),
         (lambda: vx.train({5: 1}), "5 names no setting."),
         (lambda: vx.train({"preset": 3}), "'3'"),
         (lambda: vx.train(TINY, 5), "run_dir is no path"),

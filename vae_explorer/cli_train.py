@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vae_explorer.cli_output import OutputError, say
+from vae_explorer.cli_output import OutputError, complain, say
 from vae_explorer.cli_signals import STOPPED, no_longer_leave, stopping_on_signals
 from vae_explorer.errors import SettingError, UserError, is_out_of_memory
 from vae_explorer.training.control import Control
@@ -139,7 +139,7 @@ def train_fork(
 
 
 def _resume(path: Path, epochs: int | None, processes: Processes, plan: Plan, *, as_json: bool) -> int:
-    from vae_explorer.runs.beginning import beginning_of
+    from vae_explorer.runs.beginning import going_on
     from vae_explorer.runs.run_directory import RunDirectory
     from vae_explorer.runs.run_words import epochs_words
     from vae_explorer.training.events import TrainingState
@@ -147,12 +147,15 @@ def _resume(path: Path, epochs: int | None, processes: Processes, plan: Plan, *,
 
     run = RunDirectory.open(path)
     config = run.config if epochs is None else with_value(run.config, "training.epochs", epochs)
-    beginning = beginning_of(run)
-    if isinstance(beginning, TrainingState) and float(beginning.progress["epoch"]) >= config.training.epochs:
+    found = going_on(run)
+    beginning = found.beginning
+    if isinstance(beginning, TrainingState) and (done := float(beginning.progress["epoch"])) >= config.training.epochs:
         raise UserError(
-            f"{run.name} is trained to its end: {epochs_words(config.training.epochs)}.",
+            f"{run.name} is trained to its end: {epochs_words(max(config.training.epochs, int(done)))}.",
             "Give --epochs with a larger number to train it further.",
         )
+    if found.remark:
+        complain(f"{found.remark}\nThe run goes on from there; what came after is trained again.")
     return _train(config, lambda: dataclasses.replace(run, config=config), beginning, processes, plan, as_json=as_json)
 
 
@@ -242,10 +245,15 @@ def _follow(processes: Processes) -> int:
     from vae_explorer.training.trainer import Trainer
 
     no_longer_leave()
+    trains = False
     try:
         config, state = read_opening(processes.receive())
         device = processes.settle_on(choose_device(config.training.device))
-        follow(Trainer(config, load_training_images(config, device), processes=processes), state)
+        trainer = Trainer(config, load_training_images(config, device), processes=processes)
+        trains = True
+        follow(trainer, state)
     except LostProcessError as error:
+        if trains and processes.rank == 1:  # in place of the first, which may be the one that is lost
+            complain(f"{error.message}\n{error.hint}")
         return error.exit_status
     return 0

@@ -27,6 +27,7 @@ from vae_explorer.datasets.catalogue import DATASETS
 from vae_explorer.datasets.protocols import apply_protocol, fixed_draw
 from vae_explorer.errors import UserError
 from vae_explorer.models.catalogue import MODELS
+from vae_explorer.models.data_space import DataSpace
 from vae_explorer.models.ex_post_density import fit_ex_post_density
 from vae_explorer.notebook_arguments import numbers_in, path_of, whole_number
 from vae_explorer.runs.beginning import run_from
@@ -185,6 +186,8 @@ class Run:
                 f"Latents of the shape {tuple(z_N.shape)} are not of this model.",
                 f"Give an array of the shape {('N', *shape)}.".replace("'", ""),
             )
+        if not bool(torch.isfinite(z_N).all()):
+            raise UserError("Latents hold numbers that are not finite.", "Give finite ones.")
         z_N = z_N.float() if self.model.latent_space.kind == "euclidean" else self._codes(z_N)
         with torch.inference_mode():
             told = self._told(condition, len(z_N))
@@ -226,7 +229,8 @@ class Run:
 
     def _pictures(self, images: ArrayLike) -> Tensor:
         """What the model sees of them, float32 (N, C, H, W) on its device."""
-        image_shape = DATASETS[self.config.data.dataset].image_shape
+        space = DataSpace(DATASETS[self.config.data.dataset].image_shape)
+        image_shape = space.image_shape
         stored = torch.as_tensor(numbers_in(images, "Pictures"), device=self._device)
         if stored.ndim == 3 and image_shape[0] == 1:
             stored = stored.unsqueeze(1)
@@ -237,7 +241,14 @@ class Run:
                 f"Give floats in [0, 1] or uint8, of the shape {('N', *image_shape)}.".replace("'", ""),
             )
         if stored.is_floating_point():
-            return stored.float()
+            seen = stored.float()
+            is_pixels = self.config.data.protocol != "gaussian" and not space.is_plane
+            if not bool(torch.isfinite(seen).all()) or (is_pixels and not bool(((seen >= 0) & (seen <= 1)).all())):
+                raise UserError(
+                    "Pictures hold numbers that no pixel has.",
+                    "Give finite floats in [0, 1], or grey levels from 0 to 255 as uint8.",
+                )
+            return seen
         return apply_protocol(self.config.data.protocol, stored, fixed_draw(stored, _SHOWN_SEED))
 
     def _codes(self, z_N: Tensor) -> Tensor:
@@ -260,6 +271,8 @@ class Run:
                     raise UserError(f"{len(x_NCHW)} pictures are given for {num} items.", "Give one, or one an item.")
                 return self.model.condition_of(x_NCHW, None)
             case _:
+                if condition is not None:
+                    raise UserError("This model is told nothing beside its latents.", "Leave condition out.")
                 return None
 
     def _classes(self, condition: ArrayLike | None, num: int) -> Tensor:
@@ -302,8 +315,13 @@ def _resolved(config: Config) -> RunConfig:
             return resolved
         case str() if config in preset_names():
             return load_preset(config).config
-        case _:
+        case str() | PathLike():
             return read_any_config(path_of(config, "config"))
+        case _:
+            raise UserError(
+                f"A configuration is no value of the type {type(config).__name__}.",
+                "Give a preset's name, a file or folder, or a mapping such as {'training.epochs': 5}.",
+            )
 
 
 def _batches(values_N: Tensor, told_N: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +18,7 @@ from tests.cli.tiny_command import TINY, error_lines
 from tests.tiny_runs import tiny_config
 from vae_explorer import cli
 from vae_explorer.export.course import Stage, course_of
-from vae_explorer.runs.checkpoint import MODEL_FILE, TRAINING_STATE_FILE
+from vae_explorer.runs.checkpoint import MODEL_FILE, TRAINING_STATE_FILE, read_checkpoint, write_checkpoint
 from vae_explorer.runs.history import read_events, read_metrics
 from vae_explorer.runs.run_directory import Parent, RunDirectory
 from vae_explorer.runs.writer_lock import is_broken_off
@@ -97,6 +100,68 @@ def test_what_is_planned_wrongly_is_said_before_anything_is_done(
     assert all(line.startswith(text) for line, text in zip(lines, said, strict=True))
     assert (tmp_path / "run" / "events.jsonl").read_bytes() == before
     assert not (tmp_path / "child").exists()
+
+
+RESUME = ["train", "--resume", "--epochs", "3", "--run-dir"]
+
+
+def contents(run: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+def test_a_run_whose_checkpoints_are_gone_is_not_trained_anew(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(run / "checkpoints")
+    before = contents(run)
+    assert cli.main([*RESUME, str(run)]) == 1
+    first, second = error_lines(capsys)
+    assert first == "run had a checkpoint of step 16, and its folder holds none any more."
+    assert second == "Bring its folder checkpoints back, or train a new run."
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize("what", ["is damaged", "is gone"])
+def test_going_on_from_an_older_checkpoint_is_said(run: Path, capsys: pytest.CaptureFixture[str], what: str) -> None:
+    directory = RunDirectory.open(run)
+    newest = directory.checkpoints()[-1]
+    whole = read_checkpoint(newest).state
+    write_checkpoint(directory, dataclasses.replace(whole, progress={**whole.progress, "step": 9, "epoch": 1.1}))
+    if what == "is gone":
+        shutil.rmtree(newest)
+    else:
+        (newest / "model.safetensors").write_bytes(b"damaged")
+    assert cli.main([*RESUME, str(run), "--until-step", "12"]) == 0
+    first, second = error_lines(capsys)
+    assert first == f"The checkpoint of step 16 {what}; the newest that is whole is of step 9."
+    assert second == "The run goes on from there; what came after is trained again."
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", ["metrics.csv", "events.jsonl"])
+def test_lines_are_added_to_no_pipe(run: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    (run / name).unlink()
+    os.mkfifo(run / name)
+    assert cli.main([*RESUME, str(run)]) == 1
+    first, second = error_lines(capsys)
+    assert first == f"{run / name} is not a plain file."
+    assert second == "Bring the file back, or move it away: its lines then begin anew."
+    child = ["train", "--fork", str(run), "--epochs", "3", "--run-dir", str(run.parent / "child")]
+    assert cli.main(child) == 1
+    assert "is not a plain file." in error_lines(capsys)[0]
+
+
+def test_lines_are_added_to_no_file_of_something_else(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / "metrics.csv").write_bytes(bytes(range(256)) * 100 + b"\n")
+    before = contents(run)
+    assert cli.main([*RESUME, str(run)]) == 1
+    assert error_lines(capsys)[0] == f"{run / 'metrics.csv'} is not as VAE Explorer wrote it."
+    assert contents(run) == before
+    (run / "metrics.csv").unlink()
+    assert cli.main([*RESUME, str(run)]) == 0
+
+
+def test_fewer_epochs_than_are_trained_are_told_as_they_are(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "--resume", "--epochs", "1", "--run-dir", str(run)]) == 1
+    assert error_lines(capsys)[0] == "run is trained to its end: 2 epochs."
 
 
 def test_a_fork_goes_on_with_what_was_changed_by_hand(tmp_path: Path) -> None:
@@ -222,6 +287,9 @@ def test_a_run_without_checkpoint_begins_again(tmp_path: Path, capsys: pytest.Ca
         for file in checkpoint.iterdir():
             file.unlink()
         checkpoint.rmdir()
+    lines = run.events_file.read_text(encoding="utf-8").splitlines(keepends=True)
+    early = [line for line in lines if "checkpoint_written" not in line and "finished" not in line]
+    run.events_file.write_text("".join(early), encoding="utf-8")  # as if it had been killed before the first
     capsys.readouterr()
     assert cli.main(["train", "--resume", "--run-dir", str(path), "--json"]) == 0
     first = json.loads(capsys.readouterr().out.splitlines()[0])

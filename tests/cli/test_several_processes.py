@@ -122,6 +122,26 @@ def test_a_process_that_dies_ends_the_run_with_a_sentence_and_a_checkpoint(tmp_p
     assert not (path / LOCK_FILE).exists()
 
 
+@pytest.mark.slow
+def test_when_the_first_process_dies_another_says_so_and_the_run_goes_on_from_its_last_checkpoint(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "run"
+    often = [*ENDLESS[:2], "--set", "recording.checkpoint_interval_seconds=0.1"]
+    with torchrun(*SMALL, *often, "--run-dir", str(path)) as child:
+        wait_for(child, "checkpoint_written", 1)
+        process_of(child, 0).kill()
+        _, err = child.communicate(timeout=60)
+    assert child.returncode == 1
+    lines = err.splitlines()
+    hint = lines[lines.index("Another process of this run was lost.") + 1]
+    assert hint.startswith("See in the report of torchrun which one it was")
+    saved = read_checkpoint(RunDirectory.open(path).checkpoints()[-1]).step
+    more = ["--until-step", str(saved + 5)]
+    assert cli.main(["train", "--resume", "--run-dir", str(path), *more]) == 0
+    assert read_checkpoint(RunDirectory.open(path).checkpoints()[-1]).step == saved + 5
+
+
 def among_two(monkeypatch: pytest.MonkeyPatch, rank: int) -> None:
     """As if torchrun had started this process and another."""
 

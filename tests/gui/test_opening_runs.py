@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from vae_explorer.gui.main_window import MainWindow
 from vae_explorer.gui.session import Message, Session, State
 from vae_explorer.models.catalogue import MODELS
 from vae_explorer.runs.arrangement_file import FILE
-from vae_explorer.runs.checkpoint import read_checkpoint, write_checkpoint
+from vae_explorer.runs.checkpoint import MODEL_FILE, read_checkpoint, write_checkpoint
 from vae_explorer.runs.event_records import event_line, event_record
 from vae_explorer.runs.history import read_metrics
 from vae_explorer.runs.run_directory import START_WEIGHTS_FILE, RunDirectory
@@ -319,3 +320,37 @@ def test_a_run_starts_from_the_weights_in_a_file(
     assert "weights.safetensors" in problem.text
     assert not problem.details
     assert session.run_directory is None
+
+
+def test_going_on_from_an_older_checkpoint_is_told(open_window: Opener, qtbot: QtBot, stored: RunDirectory) -> None:
+    newest = stored.checkpoints()[-1]
+    whole = read_checkpoint(newest).state
+    write_checkpoint(stored, dataclasses.replace(whole, progress={**whole.progress, "step": 9, "epoch": 1.1}))
+    (newest / MODEL_FILE).write_bytes(b"damaged")
+    window = open_window(tiny_config())
+    session = opened(window, qtbot, stored.path)
+    told: list[Message] = []
+    session.message_posted.connect(told.append)
+    session.edit("training.epochs", 5)
+    window.commands.actions["action.pause"].trigger()
+    wait_for_end(qtbot, session)
+    assert [(message.kind, message.text) for message in told][:1] == [
+        ("warning", "The checkpoint of step 24 is damaged; the newest that is whole is of step 9.")
+    ]
+
+
+def test_a_run_whose_checkpoints_are_gone_is_looked_at_and_not_trained_anew(
+    open_window: Opener, qtbot: QtBot, stored: RunDirectory
+) -> None:
+    shutil.rmtree(stored.checkpoints_folder)
+    before = (stored.path / "metrics.csv").read_bytes()
+    window = open_window(tiny_config())
+    told: list[Message] = []
+    window.session.message_posted.connect(told.append)
+    session = opened(window, qtbot, stored.path)
+    assert told[-1].text == "stored-run has no checkpoint."
+    session.edit("training.epochs", 5)
+    window.commands.actions["action.pause"].trigger()
+    qtbot.waitUntil(lambda: session.state is State.FAILED, timeout=WAIT_MS)
+    assert told[-1].text == "stored-run had a checkpoint of step 24, and its folder holds none any more."
+    assert (stored.path / "metrics.csv").read_bytes() == before

@@ -346,3 +346,10 @@ def test_a_bad_folder_that_was_mended_is_a_run(tmp_path: Path) -> None:
     assert isinstance(scanner.scan().bad_folders[0], BadFolder)
     (path / CONFIG_FILE).write_text(content)
     assert scanner.scan().runs[0].name == "run"
+
+
+def test_a_run_without_its_curves_says_so(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", num_rows=0)
+    make_run(tmp_path / "unbegun", num_rows=0, events=())
+    found = {run.name: run.remark for run in LibraryScanner(tmp_path).scan().runs}
+    assert found == {"run": "It has no metrics.csv, so no curves.", "unbegun": ""}

@@ -18,7 +18,6 @@ from vae_explorer.gui.icons import icon
 from vae_explorer.gui.session_words import Message, Offer
 
 _NOTE_MS = 8000
-_OFFER_MS = 20_000
 _GREATEST_WIDTH = 640
 _MARGIN = 16
 
@@ -100,8 +99,8 @@ class MessageBar(QFrame):
         self.setProperty("kind", message.kind)
         self.style().unpolish(self)
         self.style().polish(self)
-        if message.kind == "info":
-            self._timer.start(_OFFER_MS if message.offers else _NOTE_MS)
+        if message.kind == "info" and not message.offers:
+            self._timer.start(_NOTE_MS)
         else:
             self._timer.stop()
         self.show()

@@ -281,7 +281,7 @@ class Session(SessionThreads):
             config = with_value(config, change.path, change.new)
         self.show_snapshot(event.snapshot)
         if event.snapshot.step == 0 < stored.step:
-            self.post("info", f"{stored.run.name} has no checkpoint yet.", "The map shows it as it began.")
+            self.post("info", f"{stored.run.name} has no checkpoint.", "The map shows it as it began.")
         if event.measured is not None:
             self.kl_D, self.active_units = event.measured.kl_D, event.measured.active_units
             self.validated.emit(event.measured)

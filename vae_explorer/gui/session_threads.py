@@ -241,6 +241,8 @@ class SessionThreads(SessionFacts):
                 self._end_opening(event)
             case RunContinued():
                 self.show_course(event.stored)
+                if event.remark:
+                    self.post("warning", event.remark, "The run goes on from there; what came after is trained again.")
             case RecordingFailed():
                 self.unsaved = True
                 self._save_again = event.save_again

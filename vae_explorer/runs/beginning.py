@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from vae_explorer.errors import FileError
 from vae_explorer.runs import files
+from vae_explorer.runs.history import read_events
 from vae_explorer.runs.resuming import newest_good_checkpoint
-from vae_explorer.runs.run_directory import START_WEIGHTS_FILE
+from vae_explorer.runs.run_directory import CHECKPOINTS_FOLDER, START_WEIGHTS_FILE, require_plain_file
 from vae_explorer.runs.run_picture import keep_picture
 from vae_explorer.runs.start_weights import StartWeights, read_start_weights
 from vae_explorer.training.events import Finished, Started, TrainingState, WeightsTaken
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from vae_explorer.training.trainer import Trainer
 
 Beginning: TypeAlias = TrainingState | StartWeights | None
+_LONGEST_HEAD = 100_000  # bytes of the line of columns
 
 
 def beginning_of(run: RunDirectory) -> Beginning:
@@ -39,6 +42,63 @@ def beginning_of(run: RunDirectory) -> Beginning:
         )  # fmt: skip
     path = run.path / START_WEIGHTS_FILE
     return read_start_weights(path, run.config) if files.exists(path) else None
+
+
+@dataclass(frozen=True, slots=True)
+class GoingOn:
+    """Where a run goes on, and a sentence where that is not its last checkpoint; empty where it is."""
+
+    beginning: Beginning
+    remark: str = ""
+
+
+def going_on(run: RunDirectory) -> GoingOn:
+    """Where the run in that folder goes on, so that nothing it has is lost unsaid.
+
+    Raises FileError as `beginning_of`, where its checkpoints are gone, and where the files that it would add lines to
+    are not its own.
+    """
+    _require_own_files(run)
+    last = _last_written(run)
+    beginning = beginning_of(run)
+    if not isinstance(beginning, TrainingState):
+        if last > 0:
+            raise FileError(
+                run.path, f"{run.name} had a checkpoint of step {last:,}, and its folder holds none any more.",
+                f"Bring its folder {CHECKPOINTS_FOLDER} back, or train a new run.",
+            )  # fmt: skip
+        return GoingOn(beginning)
+    step, newest = int(beginning.progress["step"]), run.newest_checkpoint()
+    lost = max(last, 0 if newest is None else int(newest.name))
+    if lost <= step:
+        return GoingOn(beginning)
+    what = "is damaged" if newest is not None and int(newest.name) == lost else "is gone"
+    return GoingOn(beginning, f"The checkpoint of step {lost:,} {what}; the newest that is whole is of step {step:,}.")
+
+
+def _require_own_files(run: RunDirectory) -> None:
+    hint = "Bring the file back, or move it away: its lines then begin anew."
+    for path in (run.metrics_file, run.events_file):
+        if files.exists(path):
+            require_plain_file(path, hint)
+    path = run.metrics_file
+    try:
+        with path.open("rb") as file:
+            head = file.readline(_LONGEST_HEAD)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise files.file_error(path, error, "read") from error
+    if head.endswith(b"\n") and b"step" not in head.rstrip().split(b","):
+        raise FileError(path, f"{path} is not as VAE Explorer wrote it.", hint)
+
+
+def _last_written(run: RunDirectory) -> int:
+    """The step of the last checkpoint that the events tell of; 0 without any, or where they cannot be read."""
+    with contextlib.suppress(FileError, KeyError, TypeError, ValueError, OverflowError):
+        written = read_events(run, ("checkpoint_written",))
+        return int(written[-1]["step"]) if written else 0
+    return 0
 
 
 def run_from(

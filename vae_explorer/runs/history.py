@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vae_explorer.errors import FileError
+from vae_explorer.errors import FileError, UserError, nearest_hint, quoted
 from vae_explorer.runs import files
 from vae_explorer.runs.growing_metrics import GrowingMetrics
 from vae_explorer.runs.metric_rows import SPLIT, MetricHeader, MetricRows
@@ -19,6 +19,7 @@ from vae_explorer.runs.run_directory import require_plain_file
 if TYPE_CHECKING:
     from vae_explorer.runs.run_directory import RunDirectory
 
+SPLITS = ("train", "heldout")
 MOST_METRICS_BYTES = 256_000_000
 _HINT = "It was altered after it was written; mend or remove that line."
 
@@ -31,7 +32,9 @@ class Metrics:
     columns: dict[str, np.ndarray]
 
     def of(self, split: str) -> dict[str, np.ndarray]:
-        """The columns of one split's rows."""
+        """The columns of one split's rows, `train` or `heldout`. Raises UserError for another word."""
+        if split not in SPLITS:
+            raise UserError(f"Curves have no split {quoted(split)}.", nearest_hint(str(split), SPLITS))
         rows = self.split == split
         return {name: values[rows] for name, values in self.columns.items()}
 

@@ -10,6 +10,7 @@ from vae_explorer.runs import files
 from vae_explorer.runs.checkpoint import Checkpoint, read_checkpoint
 from vae_explorer.runs.frames import cut_frames_back
 from vae_explorer.runs.history import MOST_METRICS_BYTES
+from vae_explorer.runs.run_directory import require_plain_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +79,10 @@ def columns_of(run: RunDirectory, wanted: Sequence[str]) -> tuple[str, ...]:
 
 def rows_up_to(path: Path, step: int) -> bytes:
     """The head of a metrics file and its rows up to and with that step; nothing where there is no file."""
-    return files.read_bytes(path, MOST_METRICS_BYTES)[: _end_of_rows(path, step)] if files.exists(path) else b""
+    if not files.exists(path):
+        return b""
+    require_plain_file(path, "Choose a run that training made.")
+    return files.read_bytes(path, MOST_METRICS_BYTES)[: _end_of_rows(path, step)]
 
 
 def _end_of_rows(path: Path, step: int) -> int:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from vae_explorer.training.run_config import RunConfig
 
 _OWN_PARTS = (METRICS_FILE, EVENTS_FILE, NOTES_FILE, SAMPLES_FOLDER)
+_WITHOUT_CURVES = frozenset({RunStatus.NOT_BEGUN, RunStatus.RUNNING})
 _NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
@@ -155,13 +156,16 @@ class RunReader:
             scores.read(is_cancelled)
         except FileError as error:
             remarks.append(error.message)
+        judgement = judge(self.path)
+        if own_file(scores.path) is None and judgement.status not in _WITHOUT_CURVES and not links:
+            remarks.append(f"It has no {METRICS_FILE}, so no curves.")
         if scores.num_damaged:
             remarks.append(f"Damaged lines of {METRICS_FILE} are left out: {scores.num_damaged:,}.")
         changes, ancestry = self._course.read(RunDirectory(self.path, config, parent_in(table)))
         size_bytes = sum(status.st_size for _, status in own_files(self.path))
         return RunSummary(
             path=self.path, config=config, created=_created(table.get("created"), status.st_mtime), notes=notes,
-            judgement=judge(self.path), best=scores.best, best_step=scores.best_step, last=scores.last,
+            judgement=judgement, best=scores.best, best_step=scores.best_step, last=scores.last,
             last_heldout=scores.last_heldout, size_bytes=size_bytes, thumbnail=newest_picture(self.path),
             changes=changes, ancestry=ancestry,
             remark=" ".join(remarks).replace(f"{self.path}{os.sep}", ""),

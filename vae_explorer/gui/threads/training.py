@@ -26,7 +26,7 @@ from vae_explorer.training.events import Finished, MetricsChunk, Paused, Snapsho
 if TYPE_CHECKING:
     from vae_explorer.datasets.image_dataset import ImageDataset
     from vae_explorer.gui.threads.mailbox import Mailbox
-    from vae_explorer.runs.beginning import Beginning
+    from vae_explorer.runs.beginning import GoingOn
     from vae_explorer.training.run_config import RunConfig
 
 
@@ -75,9 +75,10 @@ Origin: TypeAlias = GoOn | Fork | FromWeights
 
 @dataclass(frozen=True, eq=False)
 class RunContinued:
-    """The course of the run up to where it goes on."""
+    """The course of the run up to where it goes on, and a sentence where that is not its last checkpoint."""
 
     stored: StoredRun
+    remark: str
 
 
 class TrainingThread(threading.Thread):
@@ -134,11 +135,13 @@ class TrainingThread(threading.Thread):
         from vae_explorer.runs.recorder import record
         from vae_explorer.training.trainer import Trainer
 
-        run_directory, beginning = self._begin()
+        run_directory, found = self._begin()
+        beginning = found.beginning
         self._run_directory = run_directory
         self._mailbox.post(RunCreated(run_directory))
         if isinstance(beginning, TrainingState):
-            self._mailbox.post(RunContinued(_course_up_to(run_directory, int(beginning.progress["step"]))))
+            course = _course_up_to(run_directory, int(beginning.progress["step"]))
+            self._mailbox.post(RunContinued(course, found.remark))
         if self._dataset is None:
             self._dataset = load_images(self._config)
             self._mailbox.post(DatasetReady(self._config, self._dataset, device_name_of(self._dataset)))
@@ -163,8 +166,8 @@ class TrainingThread(threading.Thread):
                     self._waits_to_be_saved = True
                 self._mailbox.post(event)
 
-    def _begin(self) -> tuple[RunDirectory, Beginning]:
-        from vae_explorer.runs.beginning import beginning_of
+    def _begin(self) -> tuple[RunDirectory, GoingOn]:
+        from vae_explorer.runs.beginning import GoingOn, going_on
         from vae_explorer.runs.forking import checkpoint_near, fork
         from vae_explorer.runs.start_weights import read_start_weights
 
@@ -176,10 +179,13 @@ class TrainingThread(threading.Thread):
                 run_directory = fork(parent, checkpoint_near(parent, step), self._config, path)
             case FromWeights(path):
                 weights = read_start_weights(path, self._config)
-                return RunDirectory.create(self._config, new_run_path(self._runs_folder, self._config)), weights
+                return self._new_run(), GoingOn(weights)
             case None:
-                return RunDirectory.create(self._config, new_run_path(self._runs_folder, self._config)), None
-        return run_directory, beginning_of(run_directory)
+                return self._new_run(), GoingOn(None)
+        return run_directory, going_on(run_directory)
+
+    def _new_run(self) -> RunDirectory:
+        return RunDirectory.create(self._config, new_run_path(self._runs_folder, self._config))
 
     def _is_saved(self) -> bool:
         if self._waits_to_be_saved:

@@ -120,6 +120,15 @@ def test_an_opened_run_is_looked_back_at_and_left_again(stage: Stage, stored: Ru
     stage.wait(lambda: decoded._shown.step == present.step)
 
 
+def test_the_bars_say_that_they_are_not_of_the_past(stage: Stage) -> None:
+    panel = stage.window.panel("kl_dimensions")
+    stage.wait(lambda: panel.count.text().endswith(" active"))
+    stage.look_at(1)
+    stage.wait(lambda: panel.count.text().endswith(" active now"))
+    stage.look_at(None)
+    stage.wait(lambda: panel.count.text().endswith(" active"))
+
+
 def test_the_cross_hair_stands_at_the_moment_on_every_axis_and_under_no_mouse(stage: Stage) -> None:
     curves = stage.window.panel("bound_curves")
     stage.look_at(3)

@@ -174,7 +174,8 @@ class KLDimensionsPanel(QWidget):
         self.count.setObjectName("kl.active_units")
         self.count.setToolTip(
             "Active units: latent dimensions whose posterior mean varies over the held-out images. "
-            f"Before the first held-out check: dimensions with more than {ACTIVE_NATS} nats of KL."
+            f"Before the first held-out check: dimensions with more than {ACTIVE_NATS} nats of KL.\n"
+            "The bars are those of the newest weights, also while the time slider shows earlier ones."
         )
         self.order = ChoiceField("Order of the dimensions")
         self.order.addItem("By index", "index")
@@ -200,6 +201,7 @@ class KLDimensionsPanel(QWidget):
         session.history_cleared.connect(self._cleared)
         session.config_changed.connect(self._mark_dirty)
         session.validated.connect(self._validated)
+        session.timeline.moved.connect(self._mark_dirty)
         theme.notifier().changed.connect(self._recolour)
         self.redraw()
 
@@ -253,5 +255,7 @@ class KLDimensionsPanel(QWidget):
             text = f"{self._exact_active} of {len(values)} active"
         else:
             text = f"{int(np.count_nonzero(values > ACTIVE_NATS))} of {len(values)} active"
+        if text and self.session.timeline.is_past:
+            text += " now"
         self.count.setText(text)
         self.bars.setAccessibleDescription(text or message)

@@ -56,7 +56,11 @@ def test_a_wrong_configuration_file_is_named(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_a_folder_that_cannot_be_used_is_told_before_training(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for path, words in ((run, "holds a run already"), (run / "run.toml" / "deeper", "a part of the path is a file")):
+    (run.parent / "file").touch()
+    for path, words in (
+        (run, "holds a run already"), (run / "run.toml" / "deeper", "lies in the folder of the run run"),
+        (run.parent / "file" / "deeper", "a part of the path is a file"),
+    ):  # fmt: skip
         assert cli.main(["train", *TINY, "--run-dir", str(path)]) == 1
         assert words in error_lines(capsys)[0]
 

@@ -15,7 +15,7 @@ from vae_explorer.cli_output import complain, paint, say
 from vae_explorer.cli_signals import STOPPED, stopping_on_signals
 from vae_explorer.evaluation.catalogue import MEASURES
 from vae_explorer.models.catalogue import MODELS
-from vae_explorer.runs import files
+from vae_explorer.runs.own_names import make_way_for
 
 if TYPE_CHECKING:
     import torch
@@ -169,7 +169,7 @@ def sample_run(arguments: argparse.Namespace) -> int:
     pixels = render_grid(arguments.kind, model, spec, images_NCHW, conditions)
     run_name = arguments.run.name
     out = arguments.out
-    files.make_folder(out.parent)
+    make_way_for(out)
     save_png(out, pixels, png_text(run_name, config.model_name, step, spec.seed, arguments.kind))
     say(f"Saved {out} ({pixels.shape[1]} x {pixels.shape[0]} pixels, step {step:,}, seed {spec.seed})")
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from vae_explorer.cli_output import say
 from vae_explorer.cli_signals import STOPPED, stopping_on_signals
 from vae_explorer.export.exportables import EXPORTABLES, require_ending
-from vae_explorer.runs import files
+from vae_explorer.runs.own_names import make_way_for
 
 NO_MEASURES = "none"
 
@@ -21,7 +21,7 @@ def report_run(arguments: argparse.Namespace) -> int:
     """
     out: Path = arguments.out
     require_ending(EXPORTABLES["report"], out)
-    files.make_folder(out.parent)
+    make_way_for(out)
     from vae_explorer.cli_evaluate import measure
     from vae_explorer.evaluation.comparison import MeasuredRun
     from vae_explorer.export.report_file import write_report

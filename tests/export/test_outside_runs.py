@@ -36,6 +36,17 @@ def test_a_runs_own_files_are_not_replaced(
     assert model_from_run(run).step == 16
 
 
+@pytest.mark.parametrize("words", [["sample", "--out", "a.png"], ["report", "--measures", "none", "--out", "a.html"]])
+def test_no_folder_is_made_among_its_checkpoints(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = train_tiny(tmp_path / "run")[0].path
+    out = run / "checkpoints" / "000000099" / words[-1]
+    assert cli.main([words[0], str(run), *words[1:-1], str(out)]) == 1
+    assert "would take the place of what the run run is made of." in capsys.readouterr().err
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["000000016"]
+
+
 def test_beside_them_there_is_room(tmp_path: Path) -> None:
     run = train_tiny(tmp_path / "run")[0].path
     for place in ("encoder.safetensors", "samples/encoder.safetensors", "../metrics.csv"):

@@ -43,16 +43,15 @@ def export(name: str, run: Path, out: Path) -> tuple[str, ...]:
 
     Raises UserError for an unknown thing, FileError for a name that does not suit it or a file that was not good.
     """
-    from vae_explorer.runs.own_names import require_not_of_a_run
+    from vae_explorer.runs.own_names import make_way_for
 
     what = EXPORTABLES.get(name)
     if what is None:
         raise UserError(f"A run has no '{name}' to export.", nearest_hint(name, EXPORTABLES))
     require_ending(what, out)
-    require_not_of_a_run(out)
+    make_way_for(out)
     if "" in what.endings and not out.suffix:
         _require_free(out)
-    files.make_folder(out.parent)
     return what.write(run, out)
 
 

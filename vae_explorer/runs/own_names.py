@@ -30,6 +30,12 @@ OWN_NAMES = frozenset(
 """In the folder of a run; a person's own files and the samples may stand beside them."""
 
 
+def make_way_for(path: Path) -> None:
+    """Make the folders on the way to what is made from a run. Raises FileError, also as `require_not_of_a_run`."""
+    require_not_of_a_run(path)
+    files.make_folder(path.parent)
+
+
 def require_not_of_a_run(path: Path) -> None:
     """Raise FileError where a file or folder of that name would take the place of what a run is made of."""
     try:

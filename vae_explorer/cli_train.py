@@ -141,7 +141,7 @@ def train_fork(
 def _resume(path: Path, epochs: int | None, processes: Processes, plan: Plan, *, as_json: bool) -> int:
     from vae_explorer.runs.beginning import going_on
     from vae_explorer.runs.run_directory import RunDirectory
-    from vae_explorer.runs.run_words import epochs_words
+    from vae_explorer.runs.run_words import TRAINED_AGAIN, epochs_words
     from vae_explorer.training.events import TrainingState
     from vae_explorer.training.run_config import with_value
 
@@ -155,7 +155,7 @@ def _resume(path: Path, epochs: int | None, processes: Processes, plan: Plan, *,
             "Give --epochs with a larger number to train it further.",
         )
     if found.remark:
-        complain(f"{found.remark}\nThe run goes on from there; what came after is trained again.")
+        complain(f"{found.remark}\n{TRAINED_AGAIN}")
     return _train(config, lambda: dataclasses.replace(run, config=config), beginning, processes, plan, as_json=as_json)
 
 

@@ -83,7 +83,7 @@ def _head(content: ReportContent) -> list[str]:
     return [
         f"<h1>{escape(content.name)}</h1>",
         f'<p>{subject} <span class="muted">{escape(protocol.bound_note)}</span></p>',
-        *([f"<p>C{escape(content.ancestry[1:])}.</p>"] if content.ancestry else []),
+        *([f"<p>{escape(content.ancestry)}</p>"] if content.ancestry else []),
         '<dl class="facts">',
         *(f"<div><dt>{escape(title)}</dt><dd>{escape(text)}</dd></div>" for title, text in facts),
         "</dl>",

@@ -103,7 +103,7 @@ def report_content(
         name=run.name,
         config=run.config,
         step=loaded.step,
-        ancestry=told_course(run)[1].words,
+        ancestry=told_course(run)[1].sentence,
         totals=_totals(metrics),
         curves=_curves(run.config, metrics, events),
         happenings=[found for event in events if (found := _happening(event)) is not None],

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QUrl, Signal, Slot
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QFileDialog
 
 from vae_explorer.export.exportables import EXPORTABLES, endings_words
 from vae_explorer.gui.actions import WITH_PICTURE, ActionRecord
+from vae_explorer.gui.file_browser import show_folder
 from vae_explorer.gui.session_words import Offer
 from vae_explorer.gui.threads.exporting import Exporting
 
@@ -95,7 +95,7 @@ class RunFileCommands(QObject):
     def _tell_exported(self, sentences: tuple[str, ...]) -> None:
         first, *others = sentences
         place = self._exported_to.parent
-        offers = (Offer("Show its folder", lambda: self._browse(place, f"It is in {place}.")),)
+        offers = (Offer("Show its folder", lambda: show_folder(self._session, place, f"It is in {place}.")),)
         self._session.post("info", f"{first}.", ". ".join((*others, "")).strip(), offers=offers)
 
     @Slot(object)
@@ -111,11 +111,7 @@ class RunFileCommands(QObject):
         """Show the run's folder in the file browser."""
         run = self._session.run_directory
         if run is not None:
-            self._browse(run.path, f"The run is in {run.path}.")
-
-    def _browse(self, folder: Path, where: str) -> None:
-        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
-            self._session.post("info", where, "This desktop has no file browser that could be opened from here.")
+            show_folder(self._session, run.path, f"The run is in {run.path}.")
 
     def choose_runs_folder(self) -> None:
         """Ask where new runs go."""

@@ -20,6 +20,7 @@ from vae_explorer.gui.threads.preparing import DatasetReady, PreparationEnded, P
 from vae_explorer.gui.threads.recovering import BrokenOffFound, RecoveringThread
 from vae_explorer.gui.threads.training import RunContinued, RunCreated, TrainingEnded, TrainingThread
 from vae_explorer.runs.event_records import CheckpointWritten, FramesWritten, RecordingFailed, RecordingRecovered
+from vae_explorer.runs.run_words import TRAINED_AGAIN
 from vae_explorer.training import events
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ class SessionThreads(SessionFacts):
             case RunContinued():
                 self.show_course(event.stored)
                 if event.remark:
-                    self.post("warning", event.remark, "The run goes on from there; what came after is trained again.")
+                    self.post("warning", event.remark, TRAINED_AGAIN)
             case RecordingFailed():
                 self.unsaved = True
                 self._save_again = event.save_again

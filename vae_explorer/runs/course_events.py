@@ -55,6 +55,11 @@ class Ancestry:
         more = f", and so on ({len(said):,} in all)" if len(said) > _MOST_PARENTS_SAID else ""
         return "child of " + ", itself a child of ".join(said[:_MOST_PARENTS_SAID]) + more
 
+    @property
+    def sentence(self) -> str:
+        """The same as a sentence."""
+        return f"{self.words[0].upper()}{self.words[1:]}." if self.forks else ""
+
 
 def changes_in(lines: Lines) -> tuple[SettingChanged, ...]:
     """The changes by hand of the run itself, in their order; a start at an earlier step takes back those after it.

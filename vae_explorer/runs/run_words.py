@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vae_explorer.runs.run_summary import RunSummary
 
+TRAINED_AGAIN = "The run goes on from there; what came after is trained again."
 USUAL_UNIT = "nats per image"
 """The unit of most scores; those of another say it beside the number."""
 

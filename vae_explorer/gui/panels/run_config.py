@@ -249,9 +249,8 @@ class RunConfigPanel(QWidget):
                 beta = beta * mark.new / mark.old if mark.old else mark.new
         # A loss that is no weighted KL has no such weight.
         shown = "" if beta is None else f"Effective beta {beta:.4g}, "
-        origin = self.session.ancestry.words
-        parent = "" if not origin else f"\nC{origin[1:]}."
-        self._readout.setText(f"{shown}{start.steps_per_epoch:,} steps per epoch{parent}")
+        lines = (f"{shown}{start.steps_per_epoch:,} steps per epoch", self.session.ancestry.sentence)
+        self._readout.setText("\n".join(filter(None, lines)))
         self._readout.setToolTip(
             "The weight that the KL term has against the reconstruction, both summed over their dimensions "
             f"and averaged over images.\n{start.num_train:,} training images, {start.num_heldout:,} held out, "

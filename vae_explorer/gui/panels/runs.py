@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QPoint, QTimer, QUrl, Signal, Slot
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtCore import QPoint, QTimer, Signal, Slot
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from vae_explorer.gui import theme
+from vae_explorer.gui.file_browser import show_folder
 from vae_explorer.gui.panels.runs_curves import CurvesPage
 from vae_explorer.gui.panels.runs_deleting import ask_to_delete, why_kept
 from vae_explorer.gui.panels.runs_difference import DifferencePage
@@ -305,9 +306,7 @@ class RunsPanel(QWidget):
         self._browse(self.folder)
 
     def _browse(self, path: Path) -> None:
-        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(path))):
-            hint = "This desktop has no file browser that could be opened from here."
-            self.session.post("info", f"The folder is {path}.", hint, _NEAR)
+        show_folder(self.session, path, f"The folder is {path}.", _NEAR)
 
     # --- deleting
 

@@ -235,15 +235,13 @@ class CurvesPage(QWidget):
         if drawn:
             config = self._shown[0].config
             caption = f"{bound_of(config, self._name)}, {config.data.dataset}, protocol {config.data.protocol}"
-        look_of_plot = {"unit": unit, "axis": self.axis, "title": dict(AXES)[self.axis], "caption": caption}
-        self.plot.show_runs(drawn, splits, **look_of_plot)
-        has_only_training = splits == {"heldout"} and not self.plot.has_points
-        if has_only_training:
-            self.plot.show_runs(drawn, frozenset({"train"}), **look_of_plot)
-        is_told = has_only_training and self.plot.has_points
-        title = _title_of(self._name, self._runs)
-        self._instead = f"No held-out values of {title}: those of the training images are drawn." if is_told else ""
+        self._instead = ""
+        has_train, has_heldout = (any(run.curve.has(split) for run in drawn) for split in ("train", "heldout"))
+        if splits == {"heldout"} and has_train and not has_heldout:
+            splits, title = frozenset({"train"}), _title_of(self._name, self._runs)
+            self._instead = f"No held-out values of {title}: those of the training images are drawn."
         self._show_sentence()
+        self.plot.show_runs(drawn, splits, unit=unit, axis=self.axis, title=dict(AXES)[self.axis], caption=caption)
         self.plot.say(self._why_empty(splits))
 
     def _own_beginning(self, run: RunSummary, drawn: frozenset[str]) -> float | None:

@@ -49,6 +49,10 @@ class RunCurve:
     heldout_x: Floats
     heldout_y: Floats
 
+    def has(self, split: str) -> bool:
+        """Whether it has a value to draw on the `train` or the `heldout` images."""
+        return bool(np.isfinite(self.heldout_y if split == "heldout" else self.outline_y).any())
+
     def since(self, x: float) -> RunCurve:
         """The curve from that place on, joined to what was before by one point."""
         parts: list[Floats] = []

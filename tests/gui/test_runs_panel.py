@@ -28,6 +28,7 @@ from vae_explorer.gui.panels import runs as runs_module
 from vae_explorer.gui.panels.runs import RunsPanel
 from vae_explorer.gui.session_words import State
 from vae_explorer.gui.tables.runs_table import COLUMN_OF
+from vae_explorer.gui.widgets.runs_plot import RunsPlot
 from vae_explorer.runs import library, run_notes
 from vae_explorer.runs.metric_curves import MetricCurves
 from vae_explorer.runs.run_directory import METRICS_FILE, RunDirectory
@@ -167,6 +168,24 @@ def test_curves_of_the_selected_runs_lie_over_one_axis(panel: RunsPanel, qtbot: 
     assert len(set(colours.values())) == 2
     swatch = panel.table.index(panel.table.row_of(folder / "a"), 0).data(Qt.ItemDataRole.DecorationRole)
     assert swatch.pixmap(34, 16).toImage().pixelColor(6, 8).name() == colours["a"], "the table is the legend"
+
+
+def test_the_unit_beside_the_curves_stands_in_the_middle_of_its_axis(qapp: QApplication) -> None:
+    plot = (
+        RunsPlot()
+    )  # deleted below: pyqtgraph's close(), as of a fixture, crashes where a failed test holds its items
+    plot.show()
+    for height in (300, 135, 200):
+        plot.resize(320, height)
+        for unit in ("", "nats per image"):
+            plot.show_runs([], frozenset({"train"}), unit=unit, axis="step", title="Steps", caption="")
+            qapp.processEvents()
+        label = plot.y_axis.label
+        assert label.isVisible()
+        box, axis = label.mapRectToScene(label.boundingRect()), plot.y_axis.sceneBoundingRect()
+        assert abs(box.center().y() - axis.center().y()) < 8
+    plot.hide()
+    plot.deleteLater()
 
 
 def test_another_metric_is_chosen_by_its_name(panel: RunsPanel, qtbot: QtBot, folder: Path) -> None:

@@ -60,7 +60,7 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
     ),
     RunColumn(
         name=RUN, title="Run", tip="Its title, else its folder's name; F2 gives it another title",
-        text=lambda run: run.label, key=lambda run: run.label.casefold(), letters=18, is_edited=True,
+        text=lambda run: run.label, key=lambda run: run.label.casefold(), letters=16, is_edited=True,
     ),
     RunColumn(
         name=STATUS, title="Status", tip="What became of it", text=lambda run: run.status, key=lambda run: run.status,
@@ -88,7 +88,7 @@ RUN_COLUMNS: tuple[RunColumn, ...] = (
         text=lambda run: run.bound, key=lambda run: run.bound, letters=9,
     ),
     RunColumn(
-        name="best_step", title="Best at (step)", tip="The step of that value",
+        name="best_step", title="Best at (step)", tip="The step of that value, for a child perhaps before its fork",
         text=lambda run: "" if run.best_step is None else f"{run.best_step:,}", key=lambda run: run.best_step,
         letters=12, is_number=True,
     ),

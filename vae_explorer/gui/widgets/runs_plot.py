@@ -171,6 +171,8 @@ class RunsPlot(pg.GraphicsLayoutWidget):
         self.y_axis.showLabel(has_unit)
         self.x_axis.setLabel(title if has_title else None)
         self.x_axis.showLabel(has_title)
+        for axis in (self.x_axis, self.y_axis):
+            axis.resizeEvent()  # pyqtgraph puts a label in its place only when the axis gets another size
         self.x_axis.setHeight(34 if has_title else 18)
 
     def _read_out(self, text: str) -> None:
